@@ -1,0 +1,61 @@
+# `make help` lists the targets. The environment is made in .venv from requirements.lock.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The first Python of a supported version; `make PYTHON=/path/to/python3.11 …` chooses another.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& command -v $$p && break; done)
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+
+.PHONY: help run test lint format bench model lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(STAMP) ## broker, sample articles, streaming run, summary; stops by itself
+	$(BIN)/python -m pipeline demo $(DEMO)
+
+test: $(STAMP) ## every test; what needs a part that is missing is skipped, with the reason
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(STAMP) ## ruff (rules and format), mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## put the code into ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure against bare libraries and peers; prints tables
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
+	$(BIN)/python -m pipeline.model.train --data $(or $(DATA),../shared/data/ner)
+
+lock: ## pin the newest versions that setup.py allows
+	uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \
+		--no-header --output-file requirements.lock --upgrade
+
+clean: ## take away the environment, caches and build products
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(STAMP): requirements.lock setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.10, 3.11 or 3.12 found: give PYTHON=..."; exit 1; }
+ifeq ($(UV),uv)
+	uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+	uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+else
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+endif
+	@touch $@

