@@ -1,0 +1,188 @@
+"""The ledger: which messages have their verdict, which have their file, and by what an article is
+known again.
+
+It outlives runs and is shared by streams and backfills over the same output; that is why it is
+not Beam state (ARCHITECTURE.md, decision 2). A message goes through it in three steps:
+
+    verdicts()   article or duplicate, once and for all: a redelivery gets the same answer
+    begin()      an intent: "these messages will stand in this file"
+    commit()     the file is durable: its messages are done, whatever else delivers them
+
+A process may die between any two. `recover()` then completes an open intent whose file exists
+and drops one whose file does not; the messages of the latter come again and are written then.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import Failed, UsageError
+
+
+class LedgerError(Failed):
+    """The ledger cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An article that asks for its verdict.
+
+    Args:
+        key: `Message.key`.
+        marks: by what it is known again, strongest first: (kind, digest of at most 32 bytes).
+    """
+
+    key: str
+    message_id: str
+    article_id: str
+    marks: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a message is: done already, a first copy, or (with a `kind`) a duplicate."""
+
+    committed: bool = False
+    kind: str | None = None
+    similarity: float = 1.0
+    canonical_id: str = ""
+    canonical_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Leave to write one file.
+
+    Args:
+        path: the file, relative to the output; empty where nothing is left to write.
+        granted: keys of the messages to write into it, in the order asked.
+        committed: keys that stand in a committed file already: settle, don't write.
+        elsewhere: keys that another live process is writing: neither settle nor write.
+    """
+
+    path: str
+    granted: tuple[str, ...]
+    committed: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found open after processes that died: files completed, intents dropped."""
+
+    completed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    path: str
+    records: int
+
+
+class Ledger(Protocol):
+    """Every method is one transaction, may be called from any thread, and raises LedgerError."""
+
+    @property
+    def owner(self) -> str:
+        """The name of this process in the ledger, unique among all that ever opened it."""
+        ...
+
+    def alive(self, owner: str) -> bool:
+        """Whether the process of that name still runs."""
+        ...
+
+    def verdicts(
+        self, candidates: Sequence[Candidate], *, now: dt.datetime, ttl: dt.timedelta
+    ) -> list[Verdict]:
+        """One verdict for each candidate, in order; earlier candidates count for later ones.
+
+        The earliest article that bears one of a candidate's marks, pending or committed, is its
+        canonical one; one that ended as a dead letter is no canonical article for anyone. Marks
+        older than `ttl` are forgotten.
+        """
+        ...
+
+    def begin(
+        self,
+        kind: str,
+        messages: Sequence[tuple[str, str]],
+        name: Callable[[Sequence[str]], str],
+    ) -> Intent:
+        """Opens an intent for the (key, message_id) pairs that still need a file.
+
+        Args:
+            kind: articles, duplicates or dead_letters.
+            name: the path for the keys granted. It must depend on them alone, so that a retry
+                arrives at the same file.
+        """
+        ...
+
+    def commit(self, intent: Intent) -> None:
+        """Marks the messages of `intent` as done. Its file must be durable by now."""
+        ...
+
+    def recover(self) -> Recovery:
+        """Completes or drops the open intents of processes that are no longer alive."""
+        ...
+
+    def other_outputs(self) -> list[str]:
+        """Folders, still there, whose files it records beside those of its own output."""
+        ...
+
+    def committed_files(self) -> list[CommittedFile]: ...
+
+    def open_intents(self) -> list[str]:
+        """Paths that are announced and not committed, of living and dead processes."""
+        ...
+
+    def committed_messages(self) -> Iterator[tuple[str, str]]:
+        """(path, key) for every message that stands in a committed file."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def database_path(uri: str) -> Path | None:
+    """The database that `uri` names; None for memory.
+
+    Args:
+        uri: `sqlite:///PATH` (three slashes and an absolute path make four, as everywhere), or
+            `memory://`.
+
+    Raises:
+        UsageError: the URI is of no known kind.
+    """
+    if uri == "memory://":
+        return None
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or not path.name:
+        raise UsageError(f"--state {uri} is neither sqlite:///PATH nor memory://")
+    return path
+
+
+def open_ledger(uri: str, root: Path) -> Ledger:
+    """Opens the ledger at `uri`, see `database_path`.
+
+    Args:
+        root: the output whose files it records.
+
+    Raises:
+        UsageError: the URI is of no known kind.
+        LedgerError: it cannot be opened.
+    """
+    from pipeline.ledger.sqlite import SqliteLedger
+
+    try:
+        return SqliteLedger(database_path(uri), root)
+    except OSError as error:
+        raise LedgerError(f"the ledger {uri} cannot be opened: {error}") from error
+
+
+def default_uri(root: Path) -> str:
+    """Where the ledger of the output `root` lies unless --state says otherwise."""
+    return f"sqlite:///{root.resolve() / '_state' / 'ledger.sqlite3'}"
