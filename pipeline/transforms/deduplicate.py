@@ -1,0 +1,165 @@
+"""Deduplicate: is this article here for the first time?
+
+What comes in is what `Decode` made; out come the first copies, the duplicates with the name of
+their canonical article, and the keys of messages that are done already. The answers come from the
+ledger, a batch and a transaction at a time, and a redelivery gets the answer it got before.
+
+Near-duplicates are to find their place in `marks_of`, as one more kind of mark, and behind
+`Ledger.verdicts`, which confirms their candidates.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import apache_beam as beam
+from apache_beam.pvalue import DoOutputsTuple, PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from pipeline.ledger import Candidate, Verdict
+from pipeline.ledger.handles import LedgerAt
+from pipeline.options import ArticleOptions
+from pipeline.records import Article, Draft, Duplicate, DuplicateDraft
+from pipeline.watch import metrics
+
+ARTICLES = "articles"
+DUPLICATES = "duplicates"
+REDELIVERED = "redelivered"
+MAX_BATCH = 1_000
+
+
+class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
+    """Parts first copies from duplicates.
+
+    Args:
+        ledger: where verdicts are kept.
+        ttl: how long an article is remembered.
+
+    In: PCollection[Draft], in the global window.
+    Out: `.articles` PCollection[Draft]; `.duplicates` PCollection[DuplicateDraft];
+        `.redelivered` PCollection[tuple[str, ...]], keys of messages whose record is durable.
+    Counted: messages_redelivered, batch_size.
+    """
+
+    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta) -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._ttl = ttl
+
+    @classmethod
+    def from_options(cls, options: ArticleOptions) -> Deduplicate:
+        return cls(LedgerAt.from_options(options), dt.timedelta(days=options.dedup_ttl_days))
+
+    def expand(self, drafts: PCollection[Draft]) -> DoOutputsTuple:
+        outputs: DoOutputsTuple = drafts | "AskLedger" >> beam.ParDo(
+            _AskLedger(self._ledger, self._ttl)
+        ).with_outputs(DUPLICATES, REDELIVERED, main=ARTICLES)
+        return outputs
+
+
+class _AskLedger(beam.DoFn):
+    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta) -> None:
+        self._ledger = ledger
+        self._ttl = ttl
+
+    def start_bundle(self) -> None:
+        self._batch: list[tuple[Draft, Timestamp]] = []
+
+    def process(self, draft: Draft, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[object]:
+        self._batch.append((draft, timestamp))
+        if len(self._batch) >= MAX_BATCH:
+            yield from self._flush()
+
+    def finish_bundle(self) -> Iterator[object]:
+        yield from self._flush()
+
+    def _flush(self) -> Iterator[object]:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        metrics.observe(metrics.BATCH_SIZE, len(batch))
+        now = dt.datetime.now(dt.timezone.utc)
+        verdicts = self._ledger.get().verdicts(
+            [candidate(draft) for draft, _ in batch], now=now, ttl=self._ttl
+        )
+        done = []
+        for (draft, timestamp), verdict in zip(batch, verdicts, strict=True):
+            if verdict.committed:
+                done.append(draft.message.key)
+            elif verdict.kind is None:
+                yield _at(timestamp, draft)
+            else:
+                duplicate = DuplicateDraft(draft.message, duplicate_of(draft.article, verdict, now))
+                yield TaggedOutput(DUPLICATES, _at(timestamp, duplicate))
+        if done:
+            metrics.count(metrics.MESSAGES_REDELIVERED, len(done))
+            yield TaggedOutput(REDELIVERED, _at(batch[0][1], tuple(done)))
+
+
+def _at(timestamp: Timestamp, value: object) -> WindowedValue:
+    return WindowedValue(value, timestamp, (GlobalWindow(),))
+
+
+def candidate(draft: Draft) -> Candidate:
+    """What the ledger is asked about an article."""
+    return Candidate(
+        key=draft.message.key,
+        message_id=draft.message.message_id,
+        article_id=draft.article.article_id,
+        marks=marks_of(draft.article),
+    )
+
+
+def marks_of(article: Article) -> tuple[tuple[str, bytes], ...]:
+    """By what an article is known again, strongest first, as (kind, SHA-256).
+
+    - `id`: the publisher's id, within its publisher: two may count the same way.
+    - `url`: the canonical URL, unless it is a bare front page, which many articles share.
+    - `content`: the normalised text.
+    """
+    marks = []
+    if article.article_id not in (article.canonical_url, f"sha256:{article.content_hash}"):
+        publisher = article.source.domain or article.source.name or ""
+        marks.append(("id", _digest(publisher.casefold(), article.article_id)))
+    if article.canonical_url is not None and not is_front_page(article.canonical_url):
+        marks.append(("url", _digest(article.canonical_url)))
+    marks.append(("content", bytes.fromhex(article.content_hash)))
+    return tuple(marks)
+
+
+def is_front_page(url: str) -> bool:
+    """Whether a URL names a site and no page of it.
+
+    >>> is_front_page("https://example.org/"), is_front_page("https://example.org/?p=7")
+    (True, False)
+    """
+    parts = urlsplit(url)
+    return parts.path in ("", "/") and not parts.query
+
+
+def _digest(*parts: str) -> bytes:
+    # A separator that no part can hold keeps ("ab", "c") and ("a", "bc") apart.
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def duplicate_of(article: Article, verdict: Verdict, now: dt.datetime) -> Duplicate:
+    """The duplicates record of `article` under a `verdict` that has a kind."""
+    assert verdict.kind is not None
+    return Duplicate(
+        message_id=article.message_id,
+        article_id=article.article_id,
+        canonical_id=verdict.canonical_id,
+        canonical_message_id=verdict.canonical_message_id,
+        cluster_id=verdict.canonical_id,
+        kind=verdict.kind,
+        similarity=verdict.similarity,
+        signature_version=None,
+        detected_at=now,
+        article=article,
+    )
