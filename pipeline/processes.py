@@ -1,0 +1,173 @@
+"""One run in several processes: as many local pipelines over one subscription and one output.
+
+Beam's local runner has one thread, and Python one interpreter lock. The processes share nothing
+but the ledger, which lets any number of them work side by side, and the count of messages left to
+take. Each dies with the one that started it, however that ends: a pipe between them breaks then.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from pipeline import child
+from pipeline.errors import Failed, UsageError
+from pipeline.options import ArticleOptions
+from pipeline.sources.quota import Quota
+from pipeline.watch.progress import Progress, describe
+from pipeline.watch.summary import Summary
+
+logger = logging.getLogger(__name__)
+
+MOST_AUTO = 8
+REPORT_SECONDS = 0.5
+
+
+def count_of(asked: str) -> int:
+    """How many processes `--processes` means: `auto` is one for each core we may use.
+
+    Raises:
+        UsageError: it is neither auto nor a whole number of at least 1.
+    """
+    if asked == "auto":
+        return min(MOST_AUTO, _cores())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise UsageError(f"--processes {asked} is neither auto nor a number of at least 1")
+    return int(asked)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Processes:
+    """The processes of one run.
+
+    Args:
+        options: of the run; bounds on what is unsettled are shared out among the processes.
+        count: how many.
+        drain: when set, every process is asked to stop pulling and to finish what it has.
+    """
+
+    def __init__(self, options: ArticleOptions, count: int, drain: threading.Event) -> None:
+        context = multiprocessing.get_context("spawn")
+        given = {
+            **options.get_all_options(drop_default=True),
+            "no_progress": True,
+            "max_unsettled_messages": max(1, options.max_unsettled_messages // count),
+            "max_unsettled_bytes": max(1, options.max_unsettled_bytes // count),
+        }
+        self._drain = drain
+        self._shown = not options.no_progress
+        self._ends_by_itself = options.max_messages is not None or options.idle_timeout is not None
+        self._summaries: dict[Connection, Summary] = {}
+        self._running: dict[Connection, BaseProcess] = {}
+        self._failure: Failed | UsageError | None = None
+        # Kept: its lock goes with it, and a process that has yet to start could not open it.
+        self._quota = Quota.shared(context, options.max_messages, count)
+        try:
+            for number in range(count):
+                self._start(context, given, number)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _start(self, context: SpawnContext, given: dict[str, Any], number: int) -> None:
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=child.run, args=(given, self._quota, theirs), name=f"pipeline-{number}"
+        )
+        # Inherited, the mask holds signals back until the process has its handlers.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, child.SIGNALS)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        self._running[ours] = process
+        self._summaries[ours] = Summary()
+
+    def summary(self) -> Summary:
+        """The sum over all processes so far."""
+        return Summary.sum(list(self._summaries.values()))
+
+    def wait(self) -> Summary:
+        """Waits for the end of all.
+
+        Raises:
+            Failed, UsageError: one of them failed or died; the others have been drained.
+        """
+        told = False
+        began = time.monotonic()
+        try:
+            with Progress(self.summary, shown=self._shown):
+                while self._running:
+                    if self._drain.is_set() and not told:
+                        told = True
+                        self._tell(child.DRAIN)
+                    for connection in wait(list(self._running), timeout=REPORT_SECONDS):
+                        assert isinstance(connection, Connection)
+                        self._receive(connection)
+        finally:
+            self._abandon()
+        if self._failure is not None:
+            logger.warning(describe(self.summary(), time.monotonic() - began))
+            raise self._failure
+        return self.summary()
+
+    def _abandon(self) -> None:
+        """Breaks every pipe that is left: the processes at their other ends end at once."""
+        for connection in self._running:
+            connection.close()
+
+    def _tell(self, what: str) -> None:
+        for connection in self._running:
+            try:
+                connection.send(what)
+            except OSError as error:
+                # It has just ended; what it had to say is still to be read.
+                logger.debug("a process could not be told to %s: %s", what, error)
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            kind, content = connection.recv()
+        except (EOFError, OSError):
+            self._ended(connection)
+            return
+        if kind == child.SUMMARY:
+            self._summaries[connection] = content
+        else:
+            self._fail(UsageError(content) if kind == child.USAGE else Failed(content))
+
+    def _ended(self, connection: Connection) -> None:
+        process = self._running.pop(connection)
+        process.join()
+        connection.close()
+        if process.exitcode == 0:
+            if self._running and not (self._ends_by_itself or self._drain.is_set()):
+                logger.warning("a process of this run was stopped: stopping the others")
+                self._drain.set()
+        elif self._failure is None:
+            code = process.exitcode or 0
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            self._fail(
+                Failed(
+                    f"a process of this run was ended by {how}. The others were drained; what it "
+                    "had in hand is not acknowledged and comes again: start the run again."
+                )
+            )
+
+    def _fail(self, failure: Failed | UsageError) -> None:
+        if self._failure is None:
+            self._failure = failure
+        self._drain.set()
