@@ -1,0 +1,88 @@
+"""The README's commands, as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.options import ArticleOptions
+from pipeline.transforms.rule_file import parse_rules
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.M | re.S)
+
+
+def block(language: str, containing: str) -> str:
+    (found,) = (text for name, text in BLOCKS if name == language and containing in text)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_streaming_and_reading_the_records(tmp_path: Path) -> None:
+    """The commands under "Stream", then the program under "The records"."""
+    commands = block("sh", "article-pipeline run").replace("8085", str(free_port()))
+    environment = {
+        **os.environ,
+        # The console script stands beside the interpreter.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    environment.pop("PUBSUB_EMULATOR_HOST", None)
+    shell = subprocess.Popen(
+        ["bash", "-euxo", "pipefail", "-c", commands],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        # The broker keeps the pipe open: what is said is read until the audit.
+        said = []
+        assert shell.stdout is not None
+        for line in shell.stdout:
+            said.append(line)
+            if line.startswith(("sound:", "NOT SOUND")):
+                break
+        assert shell.wait(60) == 0, "".join(said)
+    finally:
+        os.killpg(shell.pid, signal.SIGTERM)
+    assert "500 messages published" in "".join(said)
+    assert "500 messages: 455 articles, 30 duplicates, 15 dead letters" in "".join(said)
+    assert said[-1].startswith("sound: 455 articles, 30 duplicates, 15 dead_letters")
+    program = block("python", "fastavro")
+    read = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert read.returncode == 0, read.stderr
+    assert read.stdout.count("\n") == 455
+
+
+def test_the_rule_file() -> None:
+    rules = parse_rules(block("yaml", "- name:").encode(), "README.md")
+    assert [rule.name for rule in rules] == ["energy", "trade-us-cn"]
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--\w+)", README))))
+def test_every_option_named_is_there(option: str) -> None:
+    known = {*ArticleOptions().get_all_options(), "help", "generate", "create", "subscription"}
+    assert option.removeprefix("--") in known
+
+
+def test_every_file_named_is_there() -> None:
+    root = Path(__file__).parents[1]
+    for name in re.findall(r"`((?:pipeline|tests|schemas)/[\w./*]+)`", README):
+        assert list(root.glob(name)), name
