@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from google.api_core import exceptions
+from google.api_core import exceptions, retry
 from google.cloud import pubsub_v1
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ LEASE_SECONDS = 30
 # Pub/Sub takes requests of up to 512 KiB for these calls, and its ack ids have about 180 bytes.
 ACK_IDS_PER_REQUEST = 2_500
 REQUEST_SECONDS = 30.0
+# A run that cannot reach its broker at the start says so soon.
+FIRST_CALL_SECONDS = 10.0
 RETRY_SECONDS = 1.0
 # Entries of settled messages that `oldest` may leave behind before they are thrown out.
 STALE_TIMES = 10_000
@@ -78,7 +80,9 @@ class SubscriptionClient:
         """The deadline of a message that was just pulled; Pub/Sub's least where we may not ask."""
         try:
             subscription = self._client.get_subscription(
-                subscription=self._subscription, timeout=REQUEST_SECONDS
+                subscription=self._subscription,
+                timeout=FIRST_CALL_SECONDS,
+                retry=retry.Retry(timeout=FIRST_CALL_SECONDS),
             )
         except exceptions.PermissionDenied:
             return 10.0

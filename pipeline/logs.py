@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import warnings
 
 # Beam speaks of what it could import and of type hints it cannot read; its executor prints a
 # traceback for each of four attempts before the error reaches us, who report it once.
@@ -56,5 +57,7 @@ def configure(log_format: str = "text") -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Google's libraries say at import that they will leave Python 3.10; nobody here can act on it.
+    warnings.filterwarnings("ignore", "You are using a .*Python version", FutureWarning)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)

@@ -80,7 +80,7 @@ def test_noise_is_left_out(capsys: Captured, log_format: str) -> None:
 def test_what_matters_of_others_is_not(capsys: Captured) -> None:
     logs.configure("json")
     logging.getLogger("apache_beam.x").warning("one")
-    logging.getLogger("google.cloud").warning("two")
+    logging.getLogger("spacy.x").warning("two")
     logging.warning("three")
     logging.getLogger("pipeline.x").warning("apitools not found")
     assert [entry["message"] for entry in entries(capsys)] == [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline.schemas as schemas
-from pipeline.errors import UsageError
+from pipeline.errors import Failed, UsageError
 from pipeline.ledger import Ledger, database_path, default_uri, open_ledger
 from pipeline.records import message_key
 from pipeline.watch import output
@@ -101,13 +101,22 @@ class _Files:
                     self._audit.find(f"message {key} is twice: in {self._where[key]} and in {name}")
                 self._where[key] = name
                 yield key
-        except output.Damaged as error:
-            self._audit.find(str(error))
+        except Failed as error:
+            told = str(error)
+            self._audit.find(told if name in told else f"{name}: {told}")
 
 
 def _key(kind: str, record: Any) -> str:
+    """The key of the message of a record.
+
+    Raises:
+        Failed: the file's own schema says that it is no time where ours has one.
+    """
     holder = record["article"] if kind == "duplicates" else record
-    return message_key(record["message_id"], holder["publish_time"])
+    published = holder["publish_time"]
+    if published is not None and getattr(published, "tzinfo", None) is None:
+        raise Failed(f"publish_time is {type(published).__name__} by its schema, not a time in UTC")
+    return message_key(record["message_id"], published)
 
 
 def _compare(audit: Audit, ledger: Ledger, files: _Files) -> None:

@@ -253,6 +253,15 @@ def test_whatever_bytes_are_wrong_the_audit_ends_with_its_answer(
     assert audit.counts["duplicates"] == 1
 
 
+@pytest.mark.parametrize("instead", [b"timestamp-micrXs", b"local-timestamp-"])
+def test_a_schema_whose_times_are_none(tmp_path: Path, instead: bytes) -> None:
+    path = make_output(tmp_path)["articles"]
+    path.write_bytes(path.read_bytes().replace(b"timestamp-micros", instead))
+    (finding, *_) = verify(tmp_path).findings
+    assert path.name in finding
+    assert "not a time in UTC" in finding
+
+
 class TestCommand:
     def test_sound(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         make_output(tmp_path)
