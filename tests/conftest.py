@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
 
 SHARED_SAMPLE = (
     Path(__file__).resolve().parents[2] / "shared" / "samples" / "article_putin_xi_2025-01-21.txt"
@@ -23,3 +26,20 @@ def sample_path() -> Path:
 def sample_body(sample_path: Path) -> str:
     """Its text without the date in front."""
     return sample_path.read_text(encoding="utf-8").removeprefix(" date 2025-01-21 ")
+
+
+@pytest.fixture(scope="session")
+def embedded_address() -> Iterator[str]:
+    """An embedded broker of the session."""
+    with embedded_broker() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def google_address() -> Iterator[str]:
+    """Google's emulator; its tests are skipped, with the reason, where it cannot run."""
+    try:
+        with google_emulator() as address:
+            yield address
+    except EmulatorMissingError as missing:
+        pytest.skip(str(missing))

@@ -252,26 +252,14 @@ class _Roll(beam.DoFn):
             yield folder, file
 
     @on_timer(DUE)
-    def on_due(
-        self,
-        parts: Any = beam.DoFn.StateParam(PARTS),
-        tally: Any = beam.DoFn.StateParam(TALLY),
-        due: Any = beam.DoFn.TimerParam(DUE),
-    ) -> Iterator[tuple[str, list[Encoded]]]:
-        yield from self._release(parts, tally, due)
-
     @on_timer(END)
-    def on_end(
+    def release(
         self,
         parts: Any = beam.DoFn.StateParam(PARTS),
         tally: Any = beam.DoFn.StateParam(TALLY),
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> Iterator[tuple[str, list[Encoded]]]:
-        yield from self._release(parts, tally, due)
-
-    @staticmethod
-    def _release(parts: Any, tally: Any, due: Any) -> Iterator[tuple[str, list[Encoded]]]:
-        """What is held, as it is."""
+        """Hands on what is held, as it is."""
         folder, encoded = _joined(parts)
         for state in (parts, tally, due):
             state.clear()

@@ -15,8 +15,6 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import types
 from google.pubsub_v1.services.publisher import PublisherClient as PublisherStub
 
-from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
-
 PROJECT = "projects/conformance-project"
 
 
@@ -94,21 +92,6 @@ class Clients:
 
     def nack(self, subscription: str, received: list[types.ReceivedMessage]) -> None:
         self.extend(subscription, received, 0)
-
-
-@pytest.fixture(scope="session")
-def embedded_address() -> Iterator[str]:
-    with embedded_broker() as address:
-        yield address
-
-
-@pytest.fixture(scope="session")
-def google_address() -> Iterator[str]:
-    try:
-        with google_emulator() as address:
-            yield address
-    except EmulatorMissingError as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session", params=["embedded", "google"])

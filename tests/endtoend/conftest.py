@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
 from tests.endtoend.commands import Queue
-
-
-@pytest.fixture(scope="session")
-def embedded_address() -> Iterator[str]:
-    with embedded_broker() as address:
-        yield address
-
-
-@pytest.fixture(scope="session")
-def google_address() -> Iterator[str]:
-    try:
-        with google_emulator() as address:
-            yield address
-    except EmulatorMissingError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
