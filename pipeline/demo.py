@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -19,8 +18,6 @@ from pipeline.samples import SampleMessage, generate, load
 from pipeline.sender import Outgoing, Sending, publish
 from pipeline.watch import inspect
 from pipeline.watch.summary import Summary
-
-logger = logging.getLogger(__name__)
 
 EMULATOR = "PUBSUB_EMULATOR_HOST"
 PROJECT = "demo-project"

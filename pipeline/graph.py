@@ -1,4 +1,4 @@
-"""The whole data flow. Streams and backfills differ in their source and in who acknowledges."""
+"""The whole data flow. What streams and, one day, backfills have in common is `articles`."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MB = 1_000_000
 
 
 class ArticleOptions(PipelineOptions):
-    """The options shared by `run` and `backfill`."""
+    """The options of `run`."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:

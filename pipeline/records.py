@@ -178,6 +178,11 @@ class DeadLetter:
     pipeline_version: str
     ordering_key: str | None = None
 
+    @property
+    def key(self) -> str:
+        """`Message.key` of its message."""
+        return message_key(self.message_id, self.publish_time)
+
 
 Record = Article | Duplicate | DeadLetter
 

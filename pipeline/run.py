@@ -8,7 +8,6 @@ import datetime as dt
 import gc
 import logging
 import os
-import re
 import signal
 import threading
 import time
@@ -30,6 +29,7 @@ from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.processes import Processes, count_of
 from pipeline.runners.direct import StreamingDirectRunner
+from pipeline.sender import SUBSCRIPTION
 from pipeline.sinks.files import sweep
 from pipeline.sources.pubsub import PubSubSource
 from pipeline.sources.quota import Quota
@@ -43,7 +43,6 @@ logger = logging.getLogger(__name__)
 # Python looks for cycles every 700 allocations; a bundle makes hundreds of thousands of objects
 # and hardly a cycle. Measured: 5 % of the time without entities.
 GC_ALLOCATIONS = 20_000
-SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
 def check(options: ArticleOptions) -> None:

@@ -34,7 +34,7 @@ ACK_DEADLINE_SECONDS = 60
 RESERVED_ATTRIBUTES = frozenset({"self", "topic", "data", "ordering_key", "retry", "timeout"})
 
 _TOPIC = re.compile(r"projects/([^/\s]+)/topics/[^/\s]+")
-_SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
+SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 _RETRIED = api_retry.if_exception_type(
     api_errors.Aborted,
     api_errors.DeadlineExceeded,
@@ -144,7 +144,7 @@ def full_subscription(topic: str, name: str) -> str:
     >>> full_subscription("projects/press/topics/news", "desk")
     'projects/press/subscriptions/desk'
     """
-    if _SUBSCRIPTION.fullmatch(name):
+    if SUBSCRIPTION.fullmatch(name):
         return name
     project = _TOPIC.fullmatch(topic)
     if project is None or "/" in name or not name.strip():

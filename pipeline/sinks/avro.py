@@ -45,7 +45,6 @@ from pipeline.records import (
     DuplicateDraft,
     Message,
     Record,
-    message_key,
     micros,
     to_avro,
 )
@@ -189,7 +188,7 @@ def _encoded(
     fastavro.schemaless_writer(buffer, schemas.load(kind), to_avro(record))
     published = origin.publish_time
     return f"{kind}/ingest_date={time.astimezone(dt.timezone.utc).date().isoformat()}", Encoded(
-        key=message_key(origin.message_id, published),
+        key=origin.key,
         message_id=origin.message_id,
         counter=counter,
         published_micros=None if published is None else micros(published),
