@@ -31,6 +31,7 @@ COMMON = {
     "dead_letters",
     "durable",
     "errors",
+    "failpoints",
     "options",
     "records",
     "schemas",

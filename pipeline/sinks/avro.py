@@ -35,6 +35,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
 import pipeline.schemas as schemas
+from pipeline import failpoints
 from pipeline.dead_letters import dead_letter
 from pipeline.ledger import Ledger
 from pipeline.ledger.handles import LedgerAt
@@ -347,8 +348,11 @@ def write_file(
     )
     granted = [records[key] for key in intent.granted]
     if granted:
+        failpoints.reach("after_intent")
         write_durably(root, intent.path, (one.avro for one in granted), form, owner=ledger.owner)
+        failpoints.reach("after_rename")
         ledger.commit(intent)
+        failpoints.reach("after_commit")
     return Written(granted, (*intent.granted, *intent.committed), intent.elsewhere)
 
 

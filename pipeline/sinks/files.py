@@ -12,6 +12,7 @@ from typing import Any
 from fastavro.write import Writer
 
 import pipeline.schemas as schemas
+from pipeline import failpoints
 from pipeline.durable import sync_folders
 
 # Large enough to compress well, small enough for a reader that holds one block at a time.
@@ -63,6 +64,7 @@ def write_durably(
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{owner}.tmp")
     try:
+        failpoints.reach("before_write")
         with temporary.open("wb") as file:
             writer = Writer(
                 file,
@@ -75,6 +77,7 @@ def write_durably(
             writer.flush()
             size = file.tell()
             os.fsync(file.fileno())
+        failpoints.reach("after_write")
         temporary.rename(final)
     except BaseException:
         temporary.unlink(missing_ok=True)

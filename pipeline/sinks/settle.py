@@ -5,6 +5,7 @@ from __future__ import annotations
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from pipeline import failpoints
 from pipeline.leases import leases_of
 from pipeline.sinks.avro import Settlement
 from pipeline.watch import metrics
@@ -39,5 +40,6 @@ class _Acknowledge(beam.DoFn):
         leases = leases_of(self._subscription)
         if settlement.durable:
             metrics.count(metrics.MESSAGES_SETTLED, leases.settle(settlement.keys))
+            failpoints.reach("after_settle")
         else:
             leases.abandon(settlement.keys)

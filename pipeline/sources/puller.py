@@ -17,6 +17,7 @@ from google.cloud import pubsub_v1
 from google.pubsub_v1 import types as pubsub_types
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from pipeline import failpoints
 from pipeline.errors import Failed
 from pipeline.leases import LeaseLedger
 from pipeline.records import Message
@@ -229,6 +230,8 @@ class Puller:
                 self._caught_up = asked_at
             self._changed.notify_all()
             stopped = self._stopped
+        if taken:
+            failpoints.reach("after_pull")
         if stopped:
             self.stop()
         return taken

@@ -22,6 +22,7 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
+from pipeline import failpoints
 from pipeline.ledger import Candidate, Verdict
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
@@ -88,6 +89,7 @@ class _AskLedger(beam.DoFn):
         verdicts = self._ledger.get().verdicts(
             [candidate(draft) for draft, _ in batch], now=now, ttl=self._ttl
         )
+        failpoints.reach("after_verdicts")
         done = []
         for (draft, timestamp), verdict in zip(batch, verdicts, strict=True):
             if verdict.committed:
