@@ -161,6 +161,12 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("output", metavar="OUTPUT", help="the --output of a run")
     verify.add_argument("--json", action="store_true", help="the findings as JSON")
     verify.add_argument("--state", metavar="URI", help="the ledger, where --state was given to run")
+    verify.add_argument(
+        "--rebuild_ledger",
+        action="store_true",
+        help="first make the ledger anew, from the records alone: for one that is lost or damaged "
+        "(which is kept beside it)",
+    )
 
     for name in NOT_YET:
         later = commands.add_parser(name, help="not there yet", add_help=False)
@@ -242,9 +248,16 @@ def _inspect(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _verify(args: argparse.Namespace, rest: list[str]) -> int:
+    from pipeline.rebuild import rebuild_ledger
     from pipeline.watch import output, verify
 
-    audit = verify.verify(output.open_output(args.output), args.state)
+    root = output.open_output(args.output)
+    rebuilt = rebuild_ledger(root, args.state) if args.rebuild_ledger else None
+    audit = verify.verify(root, args.state)
+    if rebuilt is not None:
+        for finding in rebuilt.findings:
+            audit.find(finding)
+        audit.notes.append(str(rebuilt))
     if args.json:
         print(json.dumps(audit.as_dict()))
     else:

@@ -113,6 +113,14 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "(default: SQLite in OUTPUT/_state/)",
     )
     add(
+        "--storage_seconds",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try again while the output or the ledger cannot be written (disk full, "
+        "read-only, locked), before the run ends with exit 1 (default: %(default)s)",
+    )
+    add(
         "--dedup_ttl_days",
         type=positive_float,
         default=7.0,
@@ -173,12 +181,37 @@ def add_transform_options(parser: argparse.ArgumentParser) -> None:
         help="pipelines side by side on this machine; auto: one a core, at most 8 "
         "(default: %(default)s)",
     )
+    group.add_argument(
+        "--drain_timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="what SIGTERM asked to be finished ends after so long, with exit 1; what is not "
+        "written then comes again (default: %(default)s)",
+    )
     group = parser.add_argument_group("entities and tags")
     add = group.add_argument
     add(
         "--spacy_model",
         metavar="NAME_OR_PATH",
         help="entity model: an installed spaCy package or a folder (default: the one shipped)",
+    )
+    add(
+        "--entity_workers",
+        default="auto",
+        metavar="auto|N",
+        help="processes that hold the entity model, for each pipeline; auto: its share of the "
+        "cores; 0: none, and an article that crashes or hangs the model does so to the pipeline "
+        "(default: %(default)s)",
+    )
+    add(
+        "--model_timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="limit of one answer of the entity model, for a batch (64 articles or 200,000 "
+        "characters) or for one article; past it the worker is replaced and the batch read article "
+        "by article; raise it for a slow model (default: %(default)s)",
     )
     add("--no_entities", action="store_true", help="leave entities out (the field is then null)")
     add("--tag_rules", metavar="FILE", help="your own tagging rules, a YAML file")

@@ -44,6 +44,21 @@ def count_of(asked: str) -> int:
     return int(asked)
 
 
+def entity_workers_of(asked: str, processes: int) -> int:
+    """How many workers for entities `--entity_workers` means to each of so many processes.
+
+    `auto` shares out the cores.
+
+    Raises:
+        UsageError: it is neither auto nor a whole number of at least 0.
+    """
+    if asked == "auto":
+        return max(1, _cores() // processes)
+    if not (asked.isascii() and asked.isdecimal()):
+        raise UsageError(f"--entity_workers {asked} is neither auto nor a number of at least 0")
+    return int(asked)
+
+
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

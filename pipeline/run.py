@@ -27,14 +27,16 @@ from pipeline.leases import close_leases, leases_of
 from pipeline.ledger import Ledger
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
-from pipeline.processes import Processes, count_of
+from pipeline.processes import Processes, count_of, entity_workers_of
+from pipeline.rebuild import refuse_behind, refuse_missing, standing
 from pipeline.runners.direct import StreamingDirectRunner
 from pipeline.sender import SUBSCRIPTION
 from pipeline.sinks.files import sweep
 from pipeline.sources.pubsub import PubSubSource
 from pipeline.sources.quota import Quota
 from pipeline.transforms.language import detect
-from pipeline.transforms.spacy_model import load_model
+from pipeline.transforms.model_handler import open_model, workers_from
+from pipeline.transforms.model_workers import close_workers
 from pipeline.watch.progress import Progress, describe
 from pipeline.watch.summary import Summary
 
@@ -80,9 +82,12 @@ def stream(options: ArticleOptions) -> Summary:
     check(options)
     options.run_id = options.run_id or new_run_id()
     count = count_of(options.processes)
+    if options.state == "memory://":
+        count = 1
+    options.entity_workers = str(entity_workers_of(options.entity_workers, count))
     drain = threading.Event()
-    with draining(drain.set):
-        if count == 1 or options.state == "memory://":
+    with draining(drain.set, options.drain_timeout):
+        if count == 1:
             return stream_here(options, drain=drain, shown=not options.no_progress)
         # What the processes would each find missing is said once, and before they start.
         build(options, PubSubSource.from_options(options))
@@ -109,9 +114,11 @@ def stream_here(
     """
     source = PubSubSource.from_options(options, quota=quota, drain=drain)
     pipeline = build(options, source)
-    # Before the first lease begins to run.
-    warm_up(options)
-    with _opened(options):
+    with contextlib.ExitStack() as closing:
+        closing.callback(close_workers)
+        # Before the first lease begins to run.
+        warm_up(options)
+        closing.enter_context(_opened(options))
         began = time.monotonic()
         result = pipeline.run()
         with Progress(lambda: Summary.of(result, began), shown=shown, report=report):
@@ -137,9 +144,13 @@ def build(options: ArticleOptions, source: PubSubSource) -> beam.Pipeline:
 
 
 def warm_up(options: ArticleOptions) -> None:
-    """Loads what is large, once a process, and tells the garbage collector that it stays."""
+    """Loads what is large, once a process, and tells the garbage collector that it stays.
+
+    Raises:
+        Failed: the model cannot be loaded.
+    """
     if not options.no_entities:
-        load_model(options.spacy_model)
+        open_model(options.spacy_model, workers_from(options), options.model_timeout)
     detect(None, "The first text makes the language detector load its model.")
     gc.collect()
     gc.freeze()
@@ -154,6 +165,8 @@ def _opened(options: ArticleOptions) -> Iterator[None]:
     with contextlib.ExitStack() as closing:
         try:
             make_folder(root)
+            files = standing(root)
+            refuse_missing(ledger_at.uri, root, files)
             closing.callback(ledger_at.close)
             others = ledger_at.get().other_outputs()
             if others:
@@ -161,6 +174,7 @@ def _opened(options: ArticleOptions) -> Iterator[None]:
                     f"the ledger {ledger_at.uri} belongs to the output {others[0]}: what is done "
                     "there would be taken for done here. Give each output a ledger of its own"
                 )
+            refuse_behind(ledger_at.get(), ledger_at.uri, root, files)
             recover(ledger_at.get(), root)
             leases_of(options.subscription)
             closing.callback(_close_leases, options.subscription)
@@ -198,22 +212,46 @@ def recover(ledger: Ledger, root: Path) -> None:
 
 
 @contextlib.contextmanager
-def draining(drain: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT drain; the second of them ends the process at once."""
+def draining(drain: Callable[[], None], timeout: float) -> Iterator[None]:
+    """SIGTERM and SIGINT drain; the second of them ends the process at once.
 
-    asked = threading.Event()
+    Args:
+        drain: called at the first signal.
+        timeout: seconds after it at which the process ends, drained or not.
+    """
+
+    begun, ended = threading.Event(), threading.Event()
+    asked = False
+
+    def watch() -> None:
+        begun.wait()
+        if not ended.wait(timeout):
+            logger.error(
+                "not drained within %g s (--drain_timeout): stopped; what is not written is not "
+                "acknowledged and comes again",
+                timeout,
+            )
+            # Whatever hangs would hang an orderly end too, which nothing needs.
+            os._exit(1)
 
     def handle(number: int, frame: types.FrameType | None) -> None:
-        if asked.is_set():
-            # Nothing needs to be put in order: what is not committed is not acknowledged.
+        nonlocal asked
+        if asked:
             os._exit(128 + number)
-        asked.set()
+        asked = True
+        begun.set()
         logger.warning("%s: draining; once more to stop at once", signal.Signals(number).name)
         drain()
+
+    # Started before any signal: a handler may interrupt whatever holds the lock that starting
+    # a thread needs.
+    threading.Thread(target=watch, name="drain", daemon=True).start()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
+        ended.set()
+        begun.set()
         for number, old in before.items():
             signal.signal(number, old)

@@ -356,7 +356,7 @@ class TestDraining:
 
         before = signal.getsignal(signal.SIGTERM)
         asked = []
-        with draining(lambda: asked.append(1)):
+        with draining(lambda: asked.append(1), timeout=60.0):
             assert signal.getsignal(signal.SIGTERM) is not before
             signal.raise_signal(signal.SIGTERM)
         assert asked == [1]

@@ -28,11 +28,13 @@ ALLOWED = {
 # Known to all: they import nothing of ours but each other.
 COMMON = {
     "arguments",
+    "clock",
     "dead_letters",
     "durable",
     "errors",
     "failpoints",
     "options",
+    "patience",
     "records",
     "schemas",
     "version",

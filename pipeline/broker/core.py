@@ -334,8 +334,13 @@ class Core:
             backlog.expire(self._clock())
             return backlog.waiting, backlog.leased
 
+    def open(self) -> None:
+        """Lets messages be taken again after `close`."""
+        with self._lock:
+            self._closed = False
+
     def close(self) -> None:
-        """Ends every consumer with UnavailableError; nothing can be taken any more."""
+        """Ends every consumer with UnavailableError; nothing can be taken until `open`."""
         with self._lock:
             self._closed = True
             for subscription in self._subscriptions.values():

@@ -36,14 +36,21 @@ class Broker:
         host: the address to listen on.
         port: the port; 0 takes a free one, see `address`.
         limits: the broker's bounds.
+        core: what it knows, from a broker that was stopped: messages and leases as they were left.
+            It has its own bounds.
     """
 
     def __init__(
-        self, host: str = DEFAULT_HOST, port: int = 0, *, limits: Limits | None = None
+        self,
+        host: str = DEFAULT_HOST,
+        port: int = 0,
+        *,
+        limits: Limits | None = None,
+        core: Core | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._core = Core(limits)
+        self._core = core or Core(limits)
         self._server: Any = None
         self._workers: ThreadPoolExecutor | None = None
 
@@ -57,6 +64,7 @@ class Broker:
         """Listens and returns at once. Raises OSError where the address cannot be had."""
         if self._server is not None:
             raise RuntimeError("this broker was started already; make a new one")
+        self._core.open()
         limits = self._core.limits
         self._workers = ThreadPoolExecutor(limits.concurrent_calls, thread_name_prefix="broker")
         self._server = grpc.server(

@@ -15,6 +15,7 @@ and drops one whose file does not; the messages of the latter come again and are
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ from pipeline.errors import Failed, UsageError
 
 class LedgerError(Failed):
     """The ledger cannot be used; the message says what to do."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be used just now: locked, on a full or read-only disk. Try again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,15 @@ class Ledger(Protocol):
         """Marks the messages of `intent` as done. Its file must be durable by now."""
         ...
 
+    def abandon(self, intent: Intent) -> None:
+        """Says that whoever has `intent` failed, and is at work on its file no more.
+
+        Until then its messages are elsewhere for all but a retry of the same file. From then on
+        `begin` may grant them for another one; where the file does stand, they are committed.
+        Takes no transaction: what made the writer fail may be in the way of one.
+        """
+        ...
+
     def recover(self) -> Recovery:
         """Completes or drops the open intents of processes that are no longer alive."""
         ...
@@ -142,6 +156,14 @@ class Ledger(Protocol):
 
     def committed_messages(self) -> Iterator[tuple[str, str]]:
         """(path, key) for every message that stands in a committed file."""
+        ...
+
+    def damage(self) -> list[str]:
+        """What is wrong with the ledger in itself; the time it takes grows with it."""
+        ...
+
+    def overtaken(self) -> bool:
+        """Whether what a ledger opened to read has told may be no state it ever was in."""
         ...
 
     def close(self) -> None: ...
@@ -165,22 +187,35 @@ def database_path(uri: str) -> Path | None:
     return path
 
 
-def open_ledger(uri: str, root: Path) -> Ledger:
+def open_ledger(uri: str, root: Path, *, read_only: bool = False) -> Ledger:
     """Opens the ledger at `uri`, see `database_path`.
 
     Args:
         root: the output whose files it records.
+        read_only: to look only; nothing is made or changed on disk.
 
     Raises:
         UsageError: the URI is of no known kind.
+        LedgerUnavailable: it cannot be opened just now.
         LedgerError: it cannot be opened.
     """
     from pipeline.ledger.sqlite import SqliteLedger
 
     try:
-        return SqliteLedger(database_path(uri), root)
+        return SqliteLedger(database_path(uri), root, read_only=read_only)
     except OSError as error:
-        raise LedgerError(f"the ledger {uri} cannot be opened: {error}") from error
+        raise LedgerUnavailable(f"the ledger {uri} cannot be opened: {error}") from error
+
+
+def remedy(path: Path | None, root: Path) -> str:
+    """What helps where the ledger at `path` is damaged, gone, or behind the files in `root`."""
+    state = ""
+    if path is not None and path.absolute() != database_path(default_uri(root)):
+        state = f" --state {shlex.quote(f'sqlite:///{path}')}"
+    return (
+        "rebuild it from the records with "
+        f"`article-pipeline verify {shlex.quote(str(root))} --rebuild_ledger{state}`"
+    )
 
 
 def default_uri(root: Path) -> str:

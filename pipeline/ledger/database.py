@@ -7,19 +7,40 @@ of the machine (https://www.sqlite.org/pragma.html#pragma_synchronous).
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger import LedgerError
+from pipeline.ledger import LedgerError, LedgerUnavailable
+
+logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
 CACHE_KIB = 64 * 1024
 # SQLite before 3.32 takes at most 999 parameters in a statement.
 PARAMETERS = 900
+# What stands beside a database in WAL mode.
+SIDES = ("", "-wal", "-shm")
+
+# What SQLite says of what may pass: its result codes BUSY, LOCKED, FULL, IOERR, READONLY, CANTOPEN
+# and PROTOCOL. By their text, since Python has their numbers from 3.11 on only.
+PASSING = (
+    "is locked",
+    "disk is full",
+    "disk I/O error",
+    "readonly database",
+    "unable to open database file",
+    "locking protocol",
+)
+# ... and of damage: CORRUPT, NOTADB, and tables that are gone.
+DAMAGE = ("malformed", "not a database", "no such table", "no such column", "unsupported file")
 
 SCHEMA = """
 CREATE TABLE files (
@@ -51,81 +72,224 @@ CREATE INDEX marks_by_age ON marks (seen_at);
 """
 
 
+def ledger_error(error: sqlite3.Error, path: Path | None, remedy: str) -> LedgerError:
+    """What a failure of SQLite means to whoever uses the ledger.
+
+    Args:
+        remedy: what helps where the ledger is damaged.
+    """
+    text = str(error)
+    if any(part in text for part in PASSING):
+        return LedgerUnavailable(f"the ledger {path} cannot be used just now: {text}")
+    if any(part in text for part in DAMAGE):
+        return LedgerError(f"the ledger {path} is damaged ({text}): {remedy}")
+    return LedgerError(f"the ledger {path} failed: {text}")
+
+
 class Database:
     """An open database with the tables above, made where they are not there.
 
     Args:
         path: the file; None for one in memory.
+        remedy: what helps where it is damaged or gone, for error messages.
+        read_only: leaves everything as it is: no table, no lock, no file is made.
+        busy_seconds: how long to wait for the lock of another process.
 
     Raises:
+        LedgerUnavailable: it cannot be opened just now.
         LedgerError: the file is no ledger, is damaged, or is of another version.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        remedy: str = "",
+        *,
+        read_only: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
         self._path = path
+        self._remedy = remedy
+        self._read_only = read_only
+        self._busy_seconds = busy_seconds
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._stamp: tuple[int, int] | None = None
+        self._closed_by_failure = False
         self.lock = threading.RLock()
+        self._open()
+
+    def _open(self) -> None:
         try:
-            self._connection = sqlite3.connect(
-                path or ":memory:",
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            self._connection = self._connect()
             try:
                 self._set_up()
+                self._standing = self._look()
             except BaseException:
                 self._connection.close()
                 raise
         except sqlite3.Error as error:
-            raise LedgerError(f"the ledger {path} cannot be opened: {error}") from error
+            raise ledger_error(error, self._path, self._remedy) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        place = ":memory:" if self._path is None else str(self._path)
+        if self._read_only and self._path is not None:
+            place = self._readable(self._path)
+        return sqlite3.connect(
+            place,
+            timeout=self._busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=self._read_only,
+        )
+
+    def _readable(self, path: Path) -> str:
+        """The URI by which a database is read and nothing beside it is made."""
+        wal, shm = (path.with_name(path.name + side) for side in SIDES[1:])
+        if not wal.exists():
+            # Nobody has it open. SQLite would make both for us, and they would be ours: in the way
+            # of a run under another user.
+            self._stamp = _stamp(path)
+            return f"{path.absolute().as_uri()}?immutable=1"
+        if shm.exists() or os.access(path.parent, os.W_OK):
+            return f"{path.absolute().as_uri()}?mode=ro"
+        # On a read-only disk the WAL of a run that died cannot be read without its index.
+        self._copy = tempfile.TemporaryDirectory(prefix="article-pipeline-")
+        for one in (path, wal):
+            shutil.copyfile(one, Path(self._copy.name) / one.name)
+        return f"{(Path(self._copy.name) / path.name).as_uri()}?mode=ro"
 
     def _set_up(self) -> None:
+        if self._read_only:
+            version = self._version()
+            if version == 0:
+                raise LedgerError(f"the ledger {self._path} is empty: {self._remedy}")
+            self._check_version(version)
+            return
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=FULL")
         self.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-        with self.transaction():
-            (version,) = self.execute("PRAGMA user_version").fetchone()
+        with self._transaction():
+            version = self._version()
             if version == 0:
-                for statement in SCHEMA.split(";\n"):
-                    if statement.strip():
-                        self.execute(statement)
-                self.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise LedgerError(
-                    f"the ledger {self._path} has version {version}, this pipeline knows "
-                    f"{SCHEMA_VERSION}: run the version of article-pipeline that made it"
-                )
+                if self.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    raise LedgerError(
+                        f"{self._path} is a database and no ledger: give another --state"
+                    )
+                make_tables(self._connection)
+            self._check_version(version or SCHEMA_VERSION)
+
+    def _version(self) -> int:
+        (version,) = self.execute("PRAGMA user_version").fetchone()
+        return int(version)
+
+    def _check_version(self, version: int) -> None:
+        if version != SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger {self._path} has version {version}, this pipeline knows "
+                f"{SCHEMA_VERSION}: run the version of article-pipeline that made it"
+            )
+        # Reads the schema and the first page of each table, which a header alone does not vouch
+        # for; more would take the longer the more there is.
+        for table in ("files", "messages", "marks"):
+            self.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608 - ours
+
+    def _look(self) -> tuple[tuple[int, int] | None, ...]:
+        """What stands under the names of the database: a device and an inode each."""
+        if self._path is None:
+            return ()
+        found: list[tuple[int, int] | None] = []
+        for side in SIDES:
+            try:
+                status = os.stat(f"{self._path}{side}")
+                found.append((status.st_dev, status.st_ino))
+            except FileNotFoundError:
+                found.append(None)
+        return tuple(found)
+
+    def _check_in_place(self) -> None:
+        """SQLite writes on to files that were deleted: all of it would be lost at the end.
+
+        None of the three goes or changes while a connection is open, unless by another hand.
+
+        Raises:
+            LedgerError: they are not those that were opened.
+            LedgerUnavailable: it cannot be told.
+        """
+        if self._path is None or self._read_only:
+            return
+        try:
+            standing = self._look()
+        except OSError as error:
+            raise LedgerUnavailable(f"the ledger {self._path} cannot be seen: {error}") from error
+        # Closing deletes what stands beside the database.
+        compared = 1 if self._closed_by_failure else len(standing)
+        if standing[:compared] != self._standing[:compared]:
+            raise LedgerError(
+                f"the ledger {self._path} was deleted or replaced while it was in use: "
+                f"{self._remedy}"
+            )
+        if self._closed_by_failure:
+            self._open()
+            self._closed_by_failure = False
+
+    def overtaken(self) -> bool:
+        """Whether a process has begun to write what is read here without a lock."""
+        if self._stamp is None or self._path is None:
+            return False
+        return self._look() != self._standing or _stamp(self._path) != self._stamp
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The connection, in a transaction that ends with the block, whole or not at all.
 
         Raises:
+            LedgerUnavailable: it may succeed later; the ledger stays usable.
             LedgerError: SQLite failed.
         """
         with self.lock:
+            self._check_in_place()
             try:
-                # IMMEDIATE takes the write lock at once: two processes that read first and write
-                # later could both find a mark free.
-                self.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self.execute("COMMIT")
-            except BaseException as error:
-                # A COMMIT that fails may leave the transaction open; a full disk may have ended it.
-                if self._connection.in_transaction:
-                    self.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise LedgerError(f"the ledger {self._path} failed: {error}") from error
-                raise
+                with self._transaction() as connection:
+                    yield connection
+            except sqlite3.Error as error:
+                raise ledger_error(error, self._path, self._remedy) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            # IMMEDIATE takes the write lock at once: two processes that read first and write
+            # later could both find a mark free.
+            self.execute("BEGIN IMMEDIATE")
+            yield self._connection
+            self.execute("COMMIT")
+        except BaseException:
+            # A COMMIT that fails may leave the transaction open; a full disk may have ended it.
+            if self._connection.in_transaction:
+                self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        try:
+            self.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            # The caller tells the failure that led here. The transaction ends with the connection.
+            logger.warning("the ledger %s is closed and opened again: %s", self._path, error)
+            self._connection.close()
+            self._closed_by_failure = True
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """No other thread uses the connection within the block; raises LedgerError."""
+        """No other thread uses the connection within the block.
+
+        Raises:
+            LedgerUnavailable, LedgerError: as `transaction`.
+        """
         with self.lock:
+            self._check_in_place()
             try:
                 yield
             except sqlite3.Error as error:
-                raise LedgerError(f"the ledger {self._path} failed: {error}") from error
+                raise ledger_error(error, self._path, self._remedy) from error
 
     def execute(self, statement: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, tuple(parameters))
@@ -141,3 +305,18 @@ class Database:
     def close(self) -> None:
         with self.lock:
             self._connection.close()
+            if self._copy is not None:
+                self._copy.cleanup()
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Makes the tables of an empty database."""
+    for statement in SCHEMA.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

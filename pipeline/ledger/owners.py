@@ -17,6 +17,11 @@ from typing import IO
 from pipeline.durable import make_folder
 
 
+def owners_folder(database: Path) -> Path:
+    """Where the locks for a database lie."""
+    return database.with_name(f"{database.name}.owners")
+
+
 class Owners:
     """The processes on one ledger; this one joins when it is made.
 
@@ -62,6 +67,18 @@ class Owners:
                 return
             yield True
             path.unlink(missing_ok=True)
+
+    def others(self) -> list[str]:
+        """The processes that are alive beside this one."""
+        if self._folder is None:
+            return []
+        alive = []
+        for path in self._folder.iterdir():
+            if path.name != self.name:
+                with self.if_dead(path.name) as dead:
+                    if not dead:
+                        alive.append(path.name)
+        return alive
 
     def sweep(self) -> None:
         """Takes away the lock files of the dead."""

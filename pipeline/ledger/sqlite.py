@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,14 @@ from pipeline.ledger import (
     CommittedFile,
     Intent,
     LedgerError,
+    LedgerUnavailable,
     Recovery,
     Verdict,
+    remedy,
 )
-from pipeline.ledger.database import Database
-from pipeline.ledger.owners import Owners
+from pipeline.ledger.database import BUSY_SECONDS, Database
+from pipeline.ledger.marks import KIND_NAMES, mark_of
+from pipeline.ledger.owners import Owners, owners_folder
 from pipeline.records import micros
 
 # Forgetting old marks goes along with every batch, faster than batches bring new ones in: never
@@ -30,10 +34,8 @@ from pipeline.records import micros
 PURGE_MARKS = 5_000
 # What `committed_messages` reads at a time.
 PAGE = 10_000
-
-KINDS = {"id": b"i", "url": b"u", "content": b"c"}
-KIND_NAMES = {prefix: kind for kind, prefix in KINDS.items()}
-DIGEST_BYTES = 16
+# How much of what is wrong with a database `damage` tells.
+MOST_DAMAGE = 10
 
 
 class SqliteLedger:
@@ -42,17 +44,31 @@ class SqliteLedger:
     Args:
         path: the database; None for one in memory, which no other process sees.
         root: the output whose files it records.
+        read_only: to look only; nothing is made or changed on disk.
+        busy_seconds: how long to wait for the lock of another process.
 
     Raises:
+        LedgerUnavailable: it cannot be opened just now.
         LedgerError: the file is no ledger, is damaged, or is of a later version.
     """
 
-    def __init__(self, path: Path | None, root: Path) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        root: Path,
+        *,
+        read_only: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
         self._root = str(root.resolve())
-        self._owners = Owners(None if path is None else path.with_name(path.name + ".owners"))
+        self._owners = Owners(None if path is None or read_only else owners_folder(path))
         self.owner = self._owners.name
+        # Paths of our open intents whose writer gave up.
+        self._abandoned: set[str] = set()
         try:
-            self._db = Database(path)
+            self._db = Database(
+                path, remedy(path, root), read_only=read_only, busy_seconds=busy_seconds
+            )
         except BaseException:
             self._owners.leave()
             raise
@@ -76,7 +92,7 @@ class SqliteLedger:
             )
             known = self._known_verdicts({c.key for c in candidates})
             fresh = [c for c in candidates if c.key not in known]
-            marks = {c.key: [_mark(kind, digest) for kind, digest in c.marks] for c in fresh}
+            marks = {c.key: [mark_of(kind, digest) for kind, digest in c.marks] for c in fresh}
             owners = self._mark_owners({m for ms in marks.values() for m in ms}, oldest)
             # Rows of this batch, decided in order: (candidate, kind, key of the first copy).
             decided: dict[str, tuple[Candidate, str | None, str]] = {}
@@ -160,35 +176,63 @@ class SqliteLedger:
     ) -> Intent:
         ids = dict(messages)
         self._recover_claims(ids)
-        with self._db.transaction() as db:
-            claims = self._claims(ids)
-            done = {key for key, claim in claims.items() if claim.done}
-            committed = tuple(key for key in ids if key in done)
-            others = {k for k, c in claims.items() if not c.done and c.owner != self.owner}
-            ours = {k: c.path for k, c in claims.items() if not c.done and c.owner == self.owner}
-            granted = tuple(key for key in ids if key not in others and key not in done)
+        with self._db.lock:
+            with self._db.transaction() as db:
+                intent, ours = self._granted(ids, name)
+                left = {path for path in ours if path != intent.path} & self._abandoned
+                if left:
+                    # Not a retry of that file, and its writer is at work on it no more.
+                    for path in left:
+                        self._end(path)
+                    intent, ours = self._granted(ids, name)
+                if intent.granted:
+                    self._announce(db, kind, intent, ids)
+            self._abandoned -= {*left, intent.path}
+        return intent
+
+    def _granted(
+        self, ids: Iterable[str], name: Callable[[Sequence[str]], str]
+    ) -> tuple[Intent, set[str]]:
+        """What may be written of these messages, and the paths of our open intents with any."""
+        claims = self._claims(ids)
+        done = {key for key, claim in claims.items() if claim.done}
+        others = {k for k, c in claims.items() if not c.done and c.owner != self.owner}
+        ours = {k: c.path for k, c in claims.items() if not c.done and c.owner == self.owner}
+        granted = tuple(key for key in ids if key not in others and key not in done)
+        path = name(granted) if granted else ""
+        if any(claimed != path for claimed in ours.values()):
+            # Not a retry of that file: another thread of this process is at work on it.
+            others |= ours.keys()
+            granted = tuple(key for key in granted if key not in ours)
             path = name(granted) if granted else ""
-            if any(claimed != path for claimed in ours.values()):
-                # Not a retry of that file: another thread of this process is at work on it.
-                others |= ours.keys()
-                granted = tuple(key for key in granted if key not in ours)
-                path = name(granted) if granted else ""
-            elsewhere = tuple(key for key in ids if key in others)
-            if not granted:
-                return Intent("", (), committed, elsewhere)
-            db.execute(
-                "INSERT INTO files (root, path, kind, owner, records, keys)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
-                " root = excluded.root, owner = excluded.owner",
-                (self._root, path, kind, self.owner, len(granted), json.dumps(granted)),
-            )
-            (file_id,) = db.execute("SELECT file_id FROM files WHERE path = ?", (path,)).fetchone()
-            db.executemany(
-                "INSERT INTO messages (key, message_id, file_id) VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET file_id = excluded.file_id",
-                ((key, ids[key], file_id) for key in granted),
-            )
-        return Intent(path, granted, committed, elsewhere)
+        committed = tuple(key for key in ids if key in done)
+        elsewhere = tuple(key for key in ids if key in others)
+        return Intent(path, granted, committed, elsewhere), set(ours.values())
+
+    def _announce(
+        self, db: sqlite3.Connection, kind: str, intent: Intent, ids: dict[str, str]
+    ) -> None:
+        keys = json.dumps(intent.granted)
+        # It is there already on a retry, and where a damaged file's messages have come again.
+        db.execute(
+            "INSERT INTO files (root, path, kind, owner, records, keys)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET"
+            " root = excluded.root, owner = excluded.owner, records = excluded.records,"
+            " keys = excluded.keys, committed_at = NULL",
+            (self._root, intent.path, kind, self.owner, len(intent.granted), keys),
+        )
+        (file_id,) = db.execute(
+            "SELECT file_id FROM files WHERE path = ?", (intent.path,)
+        ).fetchone()
+        db.executemany(
+            "INSERT INTO messages (key, message_id, file_id) VALUES (?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET file_id = excluded.file_id",
+            ((key, ids[key], file_id) for key in intent.granted),
+        )
+
+    def abandon(self, intent: Intent) -> None:
+        with self._db.lock:
+            self._abandoned.add(intent.path)
 
     def commit(self, intent: Intent) -> None:
         with self._db.transaction() as db:
@@ -240,22 +284,26 @@ class SqliteLedger:
 
     def _recover_owner(self, owner: str, completed: list[str], dropped: list[str]) -> None:
         with self._db.transaction() as db:
-            for file_id, root, path, keys in db.execute(
-                "SELECT file_id, root, path, keys FROM files"
-                " WHERE owner = ? AND committed_at IS NULL",
-                (owner,),
+            for (path,) in db.execute(
+                "SELECT path FROM files WHERE owner = ? AND committed_at IS NULL", (owner,)
             ).fetchall():
-                # The output may have been moved since: the name alone tells the content.
-                if any(_stands(Path(r), path) for r in (root, self._root)):
-                    self._complete(file_id)
-                    completed.append(path)
-                else:
-                    db.executemany(
-                        "UPDATE messages SET file_id = NULL WHERE key = ? AND file_id = ?",
-                        ((key, file_id) for key in json.loads(keys)),
-                    )
-                    db.execute("DELETE FROM files WHERE file_id = ?", (file_id,))
-                    dropped.append(path)
+                (completed if self._end(path) else dropped).append(path)
+
+    def _end(self, path: str) -> bool:
+        """Completes the open intent for `path` where the file stands, and drops it where not."""
+        db = self._db
+        file_id, root, keys = db.execute(
+            "SELECT file_id, root, keys FROM files WHERE path = ?", (path,)
+        ).fetchone()
+        # The output may have been moved since: the name alone tells the content.
+        if any(_stands(Path(r), path) for r in (root, self._root)):
+            self._complete(file_id)
+            return True
+        free = "UPDATE messages SET file_id = NULL WHERE key = ? AND file_id = ?"
+        for key in json.loads(keys):
+            db.execute(free, (key, file_id))
+        db.execute("DELETE FROM files WHERE file_id = ?", (file_id,))
+        return False
 
     def _recover_claims(self, keys: Iterable[str]) -> None:
         """A process may have died since ours started, and its messages have come to us."""
@@ -307,6 +355,20 @@ class SqliteLedger:
             yield from ((path, key) for key, path, committed_at in page if committed_at is not None)
             last = page[-1][0]
 
+    def overtaken(self) -> bool:
+        return self._db.overtaken()
+
+    def damage(self) -> list[str]:
+        try:
+            with self._db.reading():
+                found = self._db.execute(f"PRAGMA integrity_check({MOST_DAMAGE})").fetchall()
+        except LedgerUnavailable:
+            raise
+        except LedgerError as error:
+            # The check ends where it can read no further.
+            return [str(error)]
+        return [] if found == [("ok",)] else [line for (line,) in found]
+
     def close(self) -> None:
         self._db.close()
         self._owners.leave()
@@ -335,7 +397,3 @@ def _stands(root: Path, path: str) -> bool:
         return False
     sync_folders(root, path)
     return True
-
-
-def _mark(kind: str, digest: bytes) -> bytes:
-    return KINDS[kind] + digest[:DIGEST_BYTES]

@@ -13,6 +13,7 @@ the next step begins, and the source is asked for more only when nothing else is
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from apache_beam import pvalue
@@ -24,8 +25,8 @@ from apache_beam.io.unbounded_source import (
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.options.value_provider import RuntimeValueProvider
 from apache_beam.pipeline import AppliedPTransform, Pipeline, PTransformOverride
+from apache_beam.runners.common import DoFnRunner
 from apache_beam.runners.direct.bundle_factory import BundleFactory
-from apache_beam.runners.direct.clock import RealClock
 from apache_beam.runners.direct.consumer_tracking_pipeline_visitor import (
     ConsumerTrackingPipelineVisitor,
 )
@@ -48,11 +49,22 @@ from apache_beam.transforms.core import Windowing
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import MAX_TIMESTAMP
 
+from pipeline.clock import SteadyClock
+from pipeline.errors import Failed
 from pipeline.runners.bundle_size import BundleSize
 
 logger = logging.getLogger(__name__)
 
 IDLE_WAIT_SECONDS = 0.1
+
+
+def _tells_news(record: logging.LogRecord) -> bool:
+    """False for what Beam logs about a `Failed`: eight tracebacks, and that it gives up.
+
+    Such an error says all there is to say in one line, and reaches our caller.
+    """
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return not any(isinstance(one, Failed) for one in (sys.exc_info()[1], *arguments))
 
 
 @runtime_checkable
@@ -91,11 +103,13 @@ class StreamingDirectRunner(BundleBasedDirectRunner):
             visitor.value_to_consumers,
             visitor.step_names,
             visitor.views,
-            RealClock(),
+            SteadyClock(),
         )
         registry = _Registry(context)
         executor = Executor(visitor.value_to_consumers, registry, context)
         RuntimeValueProvider.set_runtime_options({})
+        for module in (Executor.__module__, DoFnRunner.__module__):
+            logging.getLogger(module).addFilter(_tells_news)
         logger.info("running on StreamingDirectRunner, in this process")
         executor.start(visitor.root_transforms)
         return StreamingResult(executor, context, registry)

@@ -36,10 +36,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 import pipeline.schemas as schemas
 from pipeline import failpoints
+from pipeline.clock import steady_time
 from pipeline.dead_letters import dead_letter
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, LedgerUnavailable
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
+from pipeline.patience import Patience
 from pipeline.records import (
     DeadLetter,
     Draft,
@@ -93,6 +95,7 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
         ledger: where files are announced and committed.
         form: codec and schema of the files.
         roll_records, roll_seconds, roll_bytes: a file ends at the first of these.
+        storage_seconds: how long output and ledger may be out of order before the run fails.
 
     In: PCollection[Draft | DuplicateDraft | DeadLetter], in the global window.
     Out: PCollection[Settlement].
@@ -109,12 +112,14 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
         roll_records: int,
         roll_seconds: float,
         roll_bytes: int,
+        storage_seconds: float,
     ) -> None:
         super().__init__()
         self._root = root
         self._ledger = ledger
         self._form = form
         self._roll = (roll_records, roll_seconds, roll_bytes)
+        self._storage_seconds = storage_seconds
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> WriteRecords:
@@ -125,6 +130,7 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
             roll_records=options.roll_records,
             roll_seconds=options.roll_seconds,
             roll_bytes=options.roll_bytes,
+            storage_seconds=options.storage_seconds,
         )
 
     def expand(self, records: PCollection[Outgoing]) -> PCollection[Settlement]:
@@ -132,7 +138,8 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
             records
             | "Encode" >> beam.ParDo(_Encode()).with_output_types(tuple[str, list[Encoded]])
             | "Roll" >> beam.ParDo(_Roll(*self._roll)).with_output_types(tuple[str, list[Encoded]])
-            | "WriteFiles" >> beam.ParDo(_WriteFiles(self._root, self._ledger, self._form))
+            | "WriteFiles"
+            >> beam.ParDo(_WriteFiles(self._root, self._ledger, self._form, self._storage_seconds))
         )
         return settlements
 
@@ -211,7 +218,7 @@ class _Roll(beam.DoFn):
         roll_records: int,
         roll_seconds: float,
         roll_bytes: int,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
     ) -> None:
         self._roll_records = roll_records
         self._roll_seconds = roll_seconds
@@ -292,15 +299,25 @@ def files_of(encoded: Sequence[Encoded], roll_records: int, roll_bytes: int) -> 
     return files
 
 
+# One a process: all its files go to one disk.
+_patience = Patience((OSError, LedgerUnavailable))
+
+
 class _WriteFiles(beam.DoFn):
-    def __init__(self, root: Path, ledger: LedgerAt, form: Form) -> None:
+    def __init__(self, root: Path, ledger: LedgerAt, form: Form, storage_seconds: float) -> None:
         self._root = root
         self._ledger = ledger
         self._form = form
+        self._storage_seconds = storage_seconds
 
     def process(self, part: tuple[str, list[Encoded]]) -> Iterator[Settlement]:
         folder, encoded = part
-        written = write_file(self._root, self._ledger.get(), self._form, folder, encoded)
+        # From the intent on, again and again: it is the same intent for the same records.
+        written = _patience.call(
+            lambda: write_file(self._root, self._ledger.get(), self._form, folder, encoded),
+            seconds=self._storage_seconds,
+            what=f"records cannot be written to {self._root}",
+        )
         now_micros = time.time_ns() // 1_000
         for one in written.records:
             metrics.count(one.counter)
@@ -348,10 +365,15 @@ def write_file(
     )
     granted = [records[key] for key in intent.granted]
     if granted:
-        failpoints.reach("after_intent")
-        write_durably(root, intent.path, (one.avro for one in granted), form, owner=ledger.owner)
-        failpoints.reach("after_rename")
-        ledger.commit(intent)
+        try:
+            failpoints.reach("after_intent")
+            encoded_avro = (one.avro for one in granted)
+            write_durably(root, intent.path, encoded_avro, form, owner=ledger.owner)
+            failpoints.reach("after_rename")
+            ledger.commit(intent)
+        except BaseException:
+            ledger.abandon(intent)
+            raise
         failpoints.reach("after_commit")
     return Written(granted, (*intent.granted, *intent.committed), intent.elsewhere)
 

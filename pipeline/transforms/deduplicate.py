@@ -23,9 +23,10 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import failpoints
-from pipeline.ledger import Candidate, Verdict
+from pipeline.ledger import Candidate, LedgerUnavailable, Verdict
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
+from pipeline.patience import Patience
 from pipeline.records import Article, Draft, Duplicate, DuplicateDraft
 from pipeline.watch import metrics
 
@@ -41,6 +42,7 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
     Args:
         ledger: where verdicts are kept.
         ttl: how long an article is remembered.
+        storage_seconds: how long the ledger may be out of order before the run fails.
 
     In: PCollection[Draft], in the global window.
     Out: `.articles` PCollection[Draft]; `.duplicates` PCollection[DuplicateDraft];
@@ -48,26 +50,34 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
     Counted: messages_redelivered, batch_size.
     """
 
-    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta) -> None:
+    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta, *, storage_seconds: float) -> None:
         super().__init__()
-        self._ledger = ledger
-        self._ttl = ttl
+        self._ask = _AskLedger(ledger, ttl, storage_seconds)
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> Deduplicate:
-        return cls(LedgerAt.from_options(options), dt.timedelta(days=options.dedup_ttl_days))
+        return cls(
+            LedgerAt.from_options(options),
+            dt.timedelta(days=options.dedup_ttl_days),
+            storage_seconds=options.storage_seconds,
+        )
 
     def expand(self, drafts: PCollection[Draft]) -> DoOutputsTuple:
-        outputs: DoOutputsTuple = drafts | "AskLedger" >> beam.ParDo(
-            _AskLedger(self._ledger, self._ttl)
-        ).with_outputs(DUPLICATES, REDELIVERED, main=ARTICLES)
+        outputs: DoOutputsTuple = drafts | "AskLedger" >> beam.ParDo(self._ask).with_outputs(
+            DUPLICATES, REDELIVERED, main=ARTICLES
+        )
         return outputs
 
 
+# One a process: it has one ledger.
+_patience = Patience((LedgerUnavailable,))
+
+
 class _AskLedger(beam.DoFn):
-    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta) -> None:
+    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta, storage_seconds: float) -> None:
         self._ledger = ledger
         self._ttl = ttl
+        self._storage_seconds = storage_seconds
 
     def start_bundle(self) -> None:
         self._batch: list[tuple[Draft, Timestamp]] = []
@@ -86,8 +96,11 @@ class _AskLedger(beam.DoFn):
             return
         metrics.observe(metrics.BATCH_SIZE, len(batch))
         now = dt.datetime.now(dt.timezone.utc)
-        verdicts = self._ledger.get().verdicts(
-            [candidate(draft) for draft, _ in batch], now=now, ttl=self._ttl
+        candidates = [candidate(draft) for draft, _ in batch]
+        verdicts = _patience.call(
+            lambda: self._ledger.get().verdicts(candidates, now=now, ttl=self._ttl),
+            seconds=self._storage_seconds,
+            what="the ledger cannot be asked",
         )
         failpoints.reach("after_verdicts")
         done = []

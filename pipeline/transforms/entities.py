@@ -17,23 +17,24 @@ from pipeline.dead_letters import dead_letter
 from pipeline.options import ArticleOptions
 from pipeline.records import Article, DeadLetter, Draft
 from pipeline.transforms.linking import Found, link
-from pipeline.transforms.spacy_model import (
+from pipeline.transforms.model_handler import (
     BATCH_ARTICLES,
     BATCH_CHARACTERS,
     STAGE,
-    Reading,
     SpacyModelHandler,
-    check_model,
+    workers_from,
 )
+from pipeline.transforms.model_workers import TIMEOUT_SECONDS
+from pipeline.transforms.spacy_model import Reading, check_model
 
 
 class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOutputsTuple]):
     """Sets `article.entities`, and which model they are from in `article.processing`.
 
     In: `Draft`s. Out: `articles`, the same drafts, each once, with entities (an empty tuple where
-    none were found); `dead_letters`, stage "entities", error_type model_failed, for those the model
-    cannot read. Articles are batched inside a bundle, never across, and come out at the end of
-    their window.
+    none were found); `dead_letters`, stage "entities", error_type model_failed, model_crashed or
+    model_timeout, for those the model cannot read. Articles are batched inside a bundle, never
+    across, and come out at the end of their window.
 
     Counted: `batch_size`, and RunInference's own (num_inferences,
     inference_batch_latency_micro_secs, model_byte_size, load_model_latency_milli_secs …).
@@ -43,6 +44,9 @@ class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOut
         max_attempts: tries of one article.
         reading: labels left out and limits of the texts.
         batch_articles, batch_characters: a batch is full at so many.
+        workers: processes that hold the model; 0 has it in this one, which then a model that
+            crashes ends, and one that hangs stops.
+        timeout: seconds that a worker has for one answer.
 
     Raises:
         ModelNotFound: when constructed, so before a pipeline starts; one line that says what to do.
@@ -56,6 +60,8 @@ class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOut
         reading: Reading | None = None,
         batch_articles: int = BATCH_ARTICLES,
         batch_characters: int = BATCH_CHARACTERS,
+        workers: int = 0,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         super().__init__()
         self._info = check_model(model)
@@ -65,12 +71,19 @@ class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOut
             reading=reading,
             batch_articles=batch_articles,
             batch_characters=batch_characters,
+            workers=workers,
+            timeout=timeout,
         )
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> ExtractEntities:
-        """`--spacy_model` and `--max_attempts`."""
-        return cls(options.spacy_model, max_attempts=options.max_attempts)
+        """`--spacy_model`, `--max_attempts`, `--entity_workers` and `--model_timeout`."""
+        return cls(
+            options.spacy_model,
+            max_attempts=options.max_attempts,
+            workers=workers_from(options),
+            timeout=options.model_timeout,
+        )
 
     def expand(self, drafts: beam.PCollection[Draft]) -> beam.pvalue.DoOutputsTuple:
         identifier = f"{self._info.name}-{self._info.version}"

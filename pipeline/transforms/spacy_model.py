@@ -1,7 +1,7 @@
-"""A spaCy pipeline as a model of Beam's `RunInference`: finding it, loading it, reading articles.
+"""A spaCy pipeline: finding it, loading it, reading articles with it.
 
 spaCy is imported when a model is loaded and not before: it takes about a second, and commands that
-read no article must not pay it.
+read no article must not pay it. Beam is never imported: a model worker has no use for it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,13 @@ import pathlib
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from apache_beam.ml.inference.base import ModelHandler, PredictionResult
-
-from pipeline.dead_letters import dead_letter
 from pipeline.model import default_model_path
-from pipeline.records import DeadLetter, Draft, Mention
+from pipeline.records import Mention
 from pipeline.transforms.linking import Found
-from pipeline.watch.metrics import BATCH_SIZE, NAMESPACE, observe
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -44,12 +40,6 @@ WORD_CHARACTERS = 100
 spaCy's tokenizer takes quadratic time over a run of signs: 12 s were seen for 10,000 emoji in a
 row, which for a million would be a day. In runs of up to 100 a million take about 10 s.
 """
-
-BATCH_ARTICLES = 64
-BATCH_CHARACTERS = 200_000
-"""A batch is full at so many articles or characters; larger ones are no faster (12 MB model)."""
-
-STAGE = "entities"
 
 # Found in spaCy's own pipelines and of no use to entities; rulers may match on what they set.
 _UNUSED = frozenset({"tagger", "morphologizer", "attribute_ruler", "lemmatizer"})
@@ -291,102 +281,3 @@ def split(text: str, limit: int) -> Iterator[tuple[int, int]]:
         start = cut
     if start < len(text):
         yield start, len(text)
-
-
-def weigh(draft: Draft, batch_articles: int, batch_characters: int) -> int:
-    """How much of a batch of `batch_characters` the article fills: at most `batch_articles` fit.
-
-    Never more than a whole batch, because `BatchElements` gives out an empty one before an element
-    that is larger than its target.
-    """
-    return min(max(characters(draft), -(-batch_characters // batch_articles)), batch_characters)
-
-
-def characters(draft: Draft) -> int:
-    return len(draft.article.title or "") + len(draft.article.body)
-
-
-class SpacyModelHandler(ModelHandler[Draft, PredictionResult, SpacyModel]):
-    """Reads batches of articles with a spaCy pipeline.
-
-    The inference of a `PredictionResult` is the list of `Found`, or the `DeadLetter` of an article
-    that the model cannot read: when a batch fails, its articles are tried one by one, each up to
-    `max_attempts` times.
-
-    The handler is pickled with the graph and holds the model's name only, so that each worker finds
-    the model where it has it.
-    """
-
-    def __init__(
-        self,
-        model: str | None = None,
-        *,
-        max_attempts: int = 3,
-        reading: Reading | None = None,
-        batch_articles: int = BATCH_ARTICLES,
-        batch_characters: int = BATCH_CHARACTERS,
-    ) -> None:
-        # With one fixed size BatchElements has nothing to find out, and the first batch is as good
-        # as any: on DirectRunner it would start again from 1 in every bundle.
-        super().__init__(
-            min_batch_size=batch_characters,
-            max_batch_size=batch_characters,
-            element_size_fn=functools.partial(
-                weigh, batch_articles=batch_articles, batch_characters=batch_characters
-            ),
-        )
-        self._model = model
-        self._max_attempts = max_attempts
-        self._reading = reading or Reading()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._model!r})"
-
-    def load_model(self) -> SpacyModel:
-        return load_model(self._model)
-
-    def run_inference(
-        self,
-        batch: Sequence[Draft],
-        model: SpacyModel,
-        inference_args: Mapping[str, Any] | None = None,
-    ) -> list[PredictionResult]:
-        """One result for each article, in order; the example is the very draft that came in."""
-        observe(BATCH_SIZE, len(batch))
-        inferences: Sequence[list[Found] | DeadLetter]
-        try:
-            inferences = model.find([_texts(draft) for draft in batch], self._reading)
-        except Exception as error:  # noqa: BLE001 - each article is tried again or given up below
-            _LOGGER.info("a batch of %d failed (%s): one by one", len(batch), type(error).__name__)
-            inferences = [self._alone(draft, model) for draft in batch]
-        return [
-            PredictionResult(draft, inference)
-            for draft, inference in zip(batch, inferences, strict=True)
-        ]
-
-    def _alone(self, draft: Draft, model: SpacyModel) -> list[Found] | DeadLetter:
-        attempts = 0
-        while True:
-            attempts += 1
-            try:
-                return model.find([_texts(draft)], self._reading)[0]
-            except Exception as error:  # noqa: BLE001 - becomes a dead letter
-                if attempts >= self._max_attempts:
-                    return dead_letter(
-                        draft.message,
-                        STAGE,
-                        error,
-                        error_type="model_failed",
-                        attempts=attempts,
-                    )
-
-    def get_num_bytes(self, batch: Sequence[Draft]) -> int:
-        """The characters of the batch. Beam's default pickles the batch only to measure it."""
-        return sum(map(characters, batch))
-
-    def get_metrics_namespace(self) -> str:
-        return NAMESPACE
-
-
-def _texts(draft: Draft) -> tuple[str | None, str]:
-    return draft.article.title, draft.article.body

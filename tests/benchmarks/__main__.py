@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import streaming
+from tests.benchmarks import backpressure, restart, streaming
 
-BENCHMARKS = {"streaming": streaming.main}
+BENCHMARKS = {
+    "streaming": streaming.main,
+    "backpressure": backpressure.main,
+    "restart": restart.main,
+}
 
 
 def main() -> None:

@@ -15,7 +15,9 @@ import pytest
 from google.cloud import pubsub_v1
 
 from pipeline.broker import Broker
-from pipeline.broker.errors import NotFoundError
+from pipeline.broker.core import Core, SubscriptionConfig, TopicConfig
+from pipeline.broker.errors import NotFoundError, UnavailableError
+from pipeline.broker.state import Message
 
 TIMEOUT = 30.0
 
@@ -66,6 +68,26 @@ class TestBroker:
     def test_backlog_of_a_subscription_that_is_not_there(self) -> None:
         with Broker() as broker, pytest.raises(NotFoundError):
             broker.backlog("projects/some-project/subscriptions/nobody")
+
+    def test_another_goes_on_with_what_it_knew(self) -> None:
+        topic = "projects/some-project/topics/news"
+        name = "projects/some-project/subscriptions/reader"
+        core = Core()
+        core.create_topic(TopicConfig(topic))
+        core.create_subscription(SubscriptionConfig(name, topic))
+        core.publish(topic, [Message("1", "", b"", 1), Message("2", "", b"", 1)])
+        with Broker(core=core):
+            taken = core.take(core.consumer(name), 1, wait=TIMEOUT)
+            assert taken is not None
+        with pytest.raises(UnavailableError):
+            core.take(core.consumer(name), 1, wait=TIMEOUT)
+        with Broker(core=core) as second:
+            assert second.backlog(name) == (1, 1)
+            more = core.take(core.consumer(name), 2, wait=TIMEOUT)
+            assert more is not None
+            assert [one.message.message_id for one in (*taken, *more)] == ["1", "2"]
+            core.acknowledge(name, [one.ack_id for one in (*taken, *more)])
+            assert second.backlog(name) == (0, 0)
 
     def test_no_worker_is_left_behind(self) -> None:
         def workers() -> set[threading.Thread]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,28 +49,38 @@ class Queue:
         messages = (Outgoing(one.data, one.attributes, one.kind) for one in samples)
         return publish(self.topic, messages, sending=Sending(create=True))
 
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "PUBSUB_EMULATOR_HOST": self.address}
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**os.environ, "PUBSUB_EMULATOR_HOST": self.address, **more}
 
     def command(self, *arguments: str | Path) -> list[str]:
         return [sys.executable, "-m", "pipeline", *map(str, arguments)]
 
-    def run(self, *arguments: str | Path, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    def run(
+        self,
+        *arguments: str | Path,
+        timeout: float = 240,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
         """A command to its end, with its output."""
         return subprocess.run(
             self.command(*arguments),
-            env=self.environment(),
+            env=self.environment(**(environment or {})),
             capture_output=True,
             text=True,
             timeout=timeout,
         )
 
-    def start(self, *arguments: str | Path, log: Path) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *arguments: str | Path,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
         """A command that runs on, what it says going to the end of `log`."""
         with log.open("a") as file:
             return subprocess.Popen(
                 self.command(*arguments),
-                env=self.environment(),
+                env=self.environment(**(environment or {})),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 text=True,

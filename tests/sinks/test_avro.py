@@ -393,6 +393,7 @@ def test_from_end_to_end(tmp_path: Path) -> None:
                     roll_records=700,
                     roll_seconds=3_600,
                     roll_bytes=10**9,
+                    storage_seconds=0.1,
                 )
             )
             _ = settled | beam.ParDo(CountSettled())

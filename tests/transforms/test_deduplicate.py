@@ -109,7 +109,7 @@ def run(ledger: LedgerAt, count: int = 3_000) -> Any:
             pipeline
             | beam.io.Read(UnboundedCountingSource(count))
             | beam.Map(to_draft)
-            | Deduplicate(ledger, dt.timedelta(days=7))
+            | Deduplicate(ledger, dt.timedelta(days=7), storage_seconds=0.1)
         )
         for name in (deduplicate.ARTICLES, deduplicate.DUPLICATES, deduplicate.REDELIVERED):
             _ = ends[name] | name >> beam.Map(lambda element, name=name: see(name, element))

@@ -16,7 +16,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline.model import default_model_path
 from pipeline.options import ArticleOptions
 from pipeline.records import Draft
-from pipeline.transforms import spacy_model
+from pipeline.transforms import model_handler, spacy_model
 from pipeline.transforms.entities import ExtractEntities, with_entities
 from pipeline.transforms.linking import link
 from pipeline.transforms.spacy_model import ModelNotFound, Reading, load_model
@@ -135,7 +135,7 @@ class TestExtractEntities:
         monkeypatch.setattr(spacy, "load", lambda path: loads.append(path) or load(path))
         # Beam's own runner keeps the metrics of a step's first bundle only.
         batches = []
-        monkeypatch.setattr(spacy_model, "observe", lambda name, value: batches.append(value))
+        monkeypatch.setattr(model_handler, "observe", lambda name, value: batches.append(value))
         spacy_model._loaded.cache_clear()
         drafts = [draft("Kyiv", None, str(i)) for i in range(30)]
         articles, _, _ = run(drafts, ExtractEntities(folder), bundles=6)

@@ -1,10 +1,10 @@
-"""Finding a model, and reading texts with it: offsets, sentences, parts, failures, memory."""
+"""Finding a model, and reading texts with it: offsets, sentences, parts, memory."""
 
 from __future__ import annotations
 
 import json
 import pathlib
-import pickle
+import subprocess
 import sys
 import threading
 
@@ -13,22 +13,19 @@ import spacy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.records import DeadLetter, Mention
+from pipeline.records import Mention
 from pipeline.transforms import spacy_model
 from pipeline.transforms.linking import Found
 from pipeline.transforms.spacy_model import (
     ModelNotFound,
     Reading,
     SpacyModel,
-    SpacyModelHandler,
     check_model,
     load_model,
     split,
     trim,
-    weigh,
 )
-from tests.transforms import models
-from tests.transforms.models import FAILS, FAILS_ONCE, draft, save_model
+from tests.transforms.models import FAILS, save_model
 
 NAMES = {
     "PERSON": ["Vladimir Putin", "Ann 👩‍👩‍👧 Lee", "Vladimir\nPutin", "Zoe\u0308 Kru\u0308ger"],
@@ -80,6 +77,17 @@ class TestCheckModel:
     def test_says_which_it_is(self, folder: pathlib.Path) -> None:
         info = check_model(str(folder))
         assert (info.name, info.version, info.location) == ("en_told", "1.2.3", str(folder))
+
+    def test_imports_neither_beam_nor_spacy(self) -> None:
+        """Model workers import what commands that read no article import too: it must be light."""
+        program = (
+            "import sys, pipeline.transforms.model_worker, pipeline.transforms.model_workers;"
+            "print(sorted({'apache_beam', 'spacy', 'google'} & set(sys.modules)))"
+        )
+        said = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert said.stdout == "[]\n"
 
     def test_does_not_load_it(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(spacy, "load", lambda *_: pytest.fail("loaded"))
@@ -302,63 +310,3 @@ class TestPrepared:
         for name in ("tagger", "entity_ruler"):
             nlp.add_pipe(name)
         assert spacy_model._prepared(nlp).pipe_names == ["tagger", "entity_ruler", "sentencizer"]
-
-
-class TestHandler:
-    def test_neighbours_of_a_bad_article_survive(
-        self, folder: pathlib.Path, model: SpacyModel
-    ) -> None:
-        batch = [draft("Kyiv", message_id="1"), draft(f"{FAILS} Kyiv", message_id="2")]
-        batch.append(draft("Vladimir Putin", message_id="3"))
-        results = SpacyModelHandler(str(folder), max_attempts=2).run_inference(batch, model)
-        assert [result.example for result in results] == batch
-        assert all(r.example is d for r, d in zip(results, batch, strict=True))
-        assert texts_of(results[0].inference) == ["Kyiv"]
-        assert texts_of(results[2].inference) == ["Vladimir Putin"]
-        letter = results[1].inference
-        assert isinstance(letter, DeadLetter)
-        assert (letter.stage, letter.error_type, letter.attempts) == ("entities", "model_failed", 2)
-        assert (letter.message_id, letter.payload) == ("2", f"{FAILS} Kyiv".encode())
-        assert "told to fail" in letter.error_message
-        assert letter.exception_class == "builtins.RuntimeError"
-        assert "fails_on_words" in (letter.stack_trace or "")
-
-    def test_a_passing_failure_is_tried_again(
-        self, folder: pathlib.Path, model: SpacyModel
-    ) -> None:
-        models.failures.clear()
-        (result,) = SpacyModelHandler(str(folder)).run_inference(
-            [draft(f"{FAILS_ONCE} Kyiv")], model
-        )
-        assert texts_of(result.inference) == ["Kyiv"]
-        assert len(models.failures) == 3
-
-    def test_lone_surrogates_are_a_dead_letter_and_no_crash(
-        self, folder: pathlib.Path, model: SpacyModel
-    ) -> None:
-        results = SpacyModelHandler(str(folder)).run_inference(
-            [draft("Kyiv \ud800 Kyiv"), draft("Kyiv")], model
-        )
-        assert texts_of(results[1].inference) == ["Kyiv"]
-        assert isinstance(results[0].inference, DeadLetter)
-
-    def test_pickles_to_a_name(self, folder: pathlib.Path) -> None:
-        load_model(str(folder))
-        assert len(pickle.dumps(SpacyModelHandler(str(folder)))) < 1_500
-
-    def test_empty_batch(self, folder: pathlib.Path, model: SpacyModel) -> None:
-        assert SpacyModelHandler(str(folder)).run_inference([], model) == []
-
-    def test_bytes_are_measured_without_pickling(self, folder: pathlib.Path) -> None:
-        assert SpacyModelHandler(str(folder)).get_num_bytes([draft("abc", "de"), draft("f")]) == 6
-
-
-class TestWeigh:
-    @given(st.integers(0, 500), st.integers(1, 70), st.integers(1, 400))
-    def test_a_batch_holds_no_more_than_it_may(
-        self, length: int, articles: int, characters: int
-    ) -> None:
-        weight = weigh(draft("x" * length), articles, characters)
-        assert 1 <= weight <= characters
-        assert weight * (articles + 1) > characters or weight == characters
-        assert weight >= min(length, characters)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.cli import main
 from pipeline.errors import UsageError
-from pipeline.ledger import Ledger, LedgerError, default_uri, open_ledger
+from pipeline.ledger import Ledger, default_uri, open_ledger
 from pipeline.options import CODECS
 from pipeline.sinks.files import Form, write_durably
 from pipeline.watch import verify as module
@@ -79,10 +79,12 @@ class TestSound:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         make_output(tmp_path)
+        late: list[Path] = []
 
-        def opened(uri: str, root: Path) -> Ledger:
-            write(root, "articles", some("articles", "late"))
-            return open_ledger(uri, root)
+        def opened(uri: str, root: Path, **how: bool) -> Ledger:
+            if not late:
+                late.append(write(root, "articles", some("articles", "late")))
+            return open_ledger(uri, root, **how)
 
         monkeypatch.setattr(module, "open_ledger", opened)
         audit = verify(tmp_path)
@@ -99,8 +101,8 @@ class TestSound:
         intent = run.begin("articles", [(one.key, "m")], lambda keys: name)
         write_durably(tmp_path, name, [one.avro], Form("null"), owner=run.owner)
 
-        def opened(uri: str, root: Path) -> Ledger:
-            ledger = open_ledger(uri, root)
+        def opened(uri: str, root: Path, **how: bool) -> Ledger:
+            ledger = open_ledger(uri, root, **how)
             files, intents = ledger.committed_files, ledger.open_intents
 
             def after(read: Any) -> Any:
@@ -210,8 +212,25 @@ class TestWrong:
     def test_a_ledger_that_is_none(self, tmp_path: Path) -> None:
         make_output(tmp_path)
         (tmp_path / "_state/ledger.sqlite3").write_bytes(b"no database" * 1000)
-        with pytest.raises(LedgerError):
-            verify(tmp_path)
+        finding = only(verify(tmp_path))
+        assert "is damaged (file is not a database): rebuild it" in finding
+        assert finding.endswith(f"`article-pipeline verify {tmp_path} --rebuild_ledger`")
+
+    def test_a_ledger_that_is_empty(self, tmp_path: Path) -> None:
+        make_output(tmp_path)
+        (tmp_path / "_state/ledger.sqlite3").write_bytes(b"")
+        assert "is empty: rebuild it" in only(verify(tmp_path))
+
+    def test_a_ledger_that_is_damaged_deep_inside(self, tmp_path: Path) -> None:
+        make_output(tmp_path)
+        ledger = tmp_path / "_state/ledger.sqlite3"
+        content = bytearray(ledger.read_bytes())
+        # The last page, of an index or a table, whichever it is.
+        content[-4096:] = bytes(4096)
+        ledger.write_bytes(content)
+        audit = verify(tmp_path)
+        assert "is damaged" in audit.findings[0]
+        assert "--rebuild_ledger" in "".join((*audit.findings, *audit.notes))
 
     @pytest.mark.parametrize("state", ["memory://", "redis://x", "sqlite:////nowhere/at/all"])
     def test_a_state_that_is_not_there(self, tmp_path: Path, state: str) -> None:
