@@ -14,10 +14,10 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& command -v $$p && break; done)
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help run test lint format bench model lock clean
+.PHONY: help run test lint format bench faults model eval-ner lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(STAMP) ## broker, sample articles, streaming run, summary; stops by itself
 	$(BIN)/python -m pipeline demo $(DEMO)
@@ -37,8 +37,17 @@ format: $(STAMP) ## put the code into ruff's format
 bench: $(STAMP) ## measure against bare libraries and peers; prints tables
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
+faults: $(STAMP) ## strike a running pipeline KILLS times over MESSAGES messages (SEED, BROKERS); prints a table
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),100) --messages $(or $(MESSAGES),20000) \
+		$(if $(SEED),--seed $(SEED)) $(if $(BROKERS),--brokers $(BROKERS)) $(FAULTS)
+
 model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
-	$(BIN)/python -m pipeline.model.train --data $(or $(DATA),../shared/data/ner)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.train \
+		--data $(or $(DATA),../shared/data/ner)
+
+eval-ner: $(STAMP) ## score the entity model, and others installed beside it (MODELS="en_core_web_sm …")
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.compare \
+		--data $(or $(DATA),../shared/data/ner) $(if $(MODELS),--models $(MODELS))
 
 lock: ## pin the newest versions that setup.py allows
 	uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \

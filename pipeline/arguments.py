@@ -1,9 +1,12 @@
-"""Types of command-line arguments; free of Beam, which takes a second to import."""
+"""Types of command-line arguments; free of Beam, which takes seconds to import."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
+
+SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 
 
 def positive_int(text: str) -> int:

@@ -15,34 +15,40 @@ from typing import Any
 from pipeline import logs
 from pipeline.errors import Failed, UsageError
 from pipeline.sources.quota import Quota
+from pipeline.transforms.model_workers import load_early
 
 logger = logging.getLogger(__name__)
 
-DRAIN = "drain"
-SUMMARY, USAGE, FAILED = "summary", "usage", "failed"
+GO, DRAIN = "go", "drain"
+OPENED, SUMMARY, USAGE, FAILED = "opened", "summary", "usage", "failed"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+WAIT_SECONDS = 0.1
 
 
-def run(given: dict[str, Any], quota: Quota, parent: Connection) -> None:
+def run(
+    given: dict[str, Any], flags: list[str], quota: Quota, first: bool, parent: Connection
+) -> None:
     """What a process does: a whole run of its own.
 
     Args:
-        given: the options.
+        given: the options of ours.
+        flags: Beam's own, as they stand on the command line.
         quota: shared with the other processes.
+        first: whether it goes ahead; the others wait until they are told to go.
         parent: the pipe to the process that started this one. Sent over it are pairs of a word and
-            what it is about: a summary, or the text of a usage error or a failure.
+            what it is about: opened and nothing, a summary, or the text of a usage error or a
+            failure.
     """
-    drain = threading.Event()
+    drain, go = threading.Event(), threading.Event()
+    if first:
+        go.set()
     # A terminal sends Ctrl-C to all; the parent decides what it means. SIGTERM may come to all,
     # as systemd does it, or to one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: drain.set())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_listen, args=(parent, drain), name="parent", daemon=True).start()
+    threading.Thread(target=_listen, args=(parent, drain, go), name="parent", daemon=True).start()
     logs.configure(given.get("log_format", "text"))
-    from pipeline.options import ArticleOptions
-    from pipeline.run import stream_here
-
     sending = threading.Lock()
 
     def send(kind: str, content: Any) -> None:
@@ -50,12 +56,22 @@ def run(given: dict[str, Any], quota: Quota, parent: Connection) -> None:
             parent.send((kind, content))
 
     try:
+        # With a model to load, the cores are the first one's until it streams.
+        if not given["no_entities"]:
+            _wait(go, drain)
+            load_early(given)
+        from pipeline.options import options_of
+        from pipeline.run import stream_here
+
+        _wait(go, drain)
+        if not go.is_set():
+            return
         summary = stream_here(
-            # Without flags of its own it would take those of the program we run in.
-            ArticleOptions([], **given),
+            options_of(given, flags),
             quota=quota,
             drain=drain,
             report=lambda summary: send(SUMMARY, summary),
+            opened=lambda: send(OPENED, None),
         )
         send(SUMMARY, summary)
     except UsageError as error:
@@ -67,10 +83,17 @@ def run(given: dict[str, Any], quota: Quota, parent: Connection) -> None:
         send(FAILED, f"{type(error).__name__}: {error}")
 
 
-def _listen(parent: Connection, drain: threading.Event) -> None:
+def _wait(go: threading.Event, drain: threading.Event) -> None:
+    """Waits until one of them is set. A signal's handler may set one while we wait for it."""
+    while not (go.wait(WAIT_SECONDS) or drain.is_set()):
+        pass
+
+
+def _listen(parent: Connection, drain: threading.Event, go: threading.Event) -> None:
+    told = {GO: go, DRAIN: drain}
     try:
-        while parent.recv() == DRAIN:
-            drain.set()
+        while True:
+            told[parent.recv()].set()
     except (EOFError, OSError):
         # The parent is gone without a word: so are we. What is not committed comes again.
         os._exit(1)

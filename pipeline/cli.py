@@ -91,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    from pipeline import options, publish
+    from pipeline import option_list
 
     run = add(
         "run",
@@ -101,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
         "every option of Apache Beam's may be given too",
     )
     run.add_argument("--runner", default="DirectRunner", help="default: %(default)s")
-    options.add_all(run)
+    option_list.add_all(run)
 
     demo = add(
         "demo",
@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     broker.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     broker.add_argument("--port", type=port, default=8085, help="default: %(default)s; 0 for any")
 
-    publish.add_arguments(
+    option_list.add_publish(
         add(
             "publish",
             "send articles to a topic",
@@ -179,16 +179,12 @@ def _not_yet(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _run(args: argparse.Namespace, rest: list[str]) -> int:
-    from pipeline.options import ArticleOptions, unknown_flags
-    from pipeline.run import stream
+    from pipeline.launch import launch
 
     if args.runner != "DirectRunner":
         raise UsageError(f"--runner {args.runner} is not there yet: use DirectRunner")
-    unknown = unknown_flags(rest)
-    if unknown:
-        raise UsageError(f"unknown option {' '.join(unknown)}")
     ours = {k: v for k, v in vars(args).items() if k not in ("name", "command", "runner")}
-    summary = stream(ArticleOptions(rest, **ours))
+    summary = launch(ours, rest)
     print(
         f"{summary.received} messages: {summary.articles} articles, {summary.duplicates} "
         f"duplicates, {summary.dead_letters} dead letters, {summary.redelivered} redelivered"

@@ -12,8 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.broker import Broker
-from pipeline.options import ArticleOptions
-from pipeline.run import stream
+from pipeline.launch import launch
 from pipeline.samples import SampleMessage, generate, load
 from pipeline.sender import Outgoing, Sending, publish
 from pipeline.watch import inspect
@@ -44,14 +43,13 @@ def demo(output: str | None, articles: int | None, console: Console) -> Summary:
         subscription = f"projects/{PROJECT}/subscriptions/articles-{name}"
         _publish(topic, subscription, samples)
         console.print(f"published {len(samples)} messages to {topic}")
-        summary = stream(
-            ArticleOptions(
-                [],
-                subscription=subscription,
-                output=output,
-                max_messages=len(samples),
-                idle_timeout=IDLE_SECONDS,
-            )
+        summary = launch(
+            {
+                "subscription": subscription,
+                "output": output,
+                "max_messages": len(samples),
+                "idle_timeout": IDLE_SECONDS,
+            }
         )
     tell(summary, Path(output), console)
     return summary

@@ -252,7 +252,9 @@ class LeaseLedger:
                 if last and (not self._to_acknowledge or time.monotonic() >= self._close_by):
                     return
                 if unsent or unextended:
-                    self._changed.wait(RETRY_SECONDS)
+                    # What is said meanwhile would fail likewise; only an end does not wait.
+                    until = (lambda: False) if last else (lambda: self._closing)
+                    self._changed.wait_for(until, RETRY_SECONDS)
 
     def _until_due(self) -> float:
         """Seconds until some lease may need extending: well inside the shortest deadline."""

@@ -3,6 +3,9 @@
 Beam's local runner has one thread, and Python one interpreter lock. The processes share nothing
 but the ledger, which lets any number of them work side by side, and the count of messages left to
 take. Each dies with the one that started it, however that ends: a pipe between them breaks then.
+
+The first of them opens the output alone: what all would find missing is said once, and where there
+is a model to load, the first record does not wait for all of them to load it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
@@ -20,7 +24,6 @@ from typing import Any
 
 from pipeline import child
 from pipeline.errors import Failed, UsageError
-from pipeline.options import ArticleOptions
 from pipeline.sources.quota import Quota
 from pipeline.watch.progress import Progress, describe
 from pipeline.watch.summary import Summary
@@ -69,38 +72,49 @@ class Processes:
     """The processes of one run.
 
     Args:
-        options: of the run; bounds on what is unsettled are shared out among the processes.
+        options: of the run, each of ours by name; bounds on what is unsettled are shared out
+            among the processes.
+        flags: Beam's own, as they stand on the command line.
         count: how many.
         drain: when set, every process is asked to stop pulling and to finish what it has.
     """
 
-    def __init__(self, options: ArticleOptions, count: int, drain: threading.Event) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        flags: Sequence[str],
+        count: int,
+        drain: threading.Event,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
+        shared = ("max_unsettled_messages", "max_unsettled_bytes")
         given = {
-            **options.get_all_options(drop_default=True),
+            **options,
             "no_progress": True,
-            "max_unsettled_messages": max(1, options.max_unsettled_messages // count),
-            "max_unsettled_bytes": max(1, options.max_unsettled_bytes // count),
+            **{name: max(1, options[name] // count) for name in shared},
         }
         self._drain = drain
-        self._shown = not options.no_progress
-        self._ends_by_itself = options.max_messages is not None or options.idle_timeout is not None
+        self._shown = not options["no_progress"]
+        self._ends_by_itself = any(
+            options[name] is not None for name in ("max_messages", "idle_timeout")
+        )
         self._summaries: dict[Connection, Summary] = {}
         self._running: dict[Connection, BaseProcess] = {}
         self._failure: Failed | UsageError | None = None
+        self._opened = False
         # Kept: its lock goes with it, and a process that has yet to start could not open it.
-        self._quota = Quota.shared(context, options.max_messages, count)
+        self._quota = Quota.shared(context, options["max_messages"], count)
         try:
             for number in range(count):
-                self._start(context, given, number)
+                self._start(context, (given, list(flags), self._quota, number == 0), number)
         except BaseException:
             self._abandon()
             raise
 
-    def _start(self, context: SpawnContext, given: dict[str, Any], number: int) -> None:
+    def _start(self, context: SpawnContext, arguments: tuple[Any, ...], number: int) -> None:
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=child.run, args=(given, self._quota, theirs), name=f"pipeline-{number}"
+            target=child.run, args=(*arguments, theirs), name=f"pipeline-{number}"
         )
         # Inherited, the mask holds signals back until the process has its handlers.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, child.SIGNALS)
@@ -136,7 +150,8 @@ class Processes:
         finally:
             self._abandon()
         if self._failure is not None:
-            logger.warning(describe(self.summary(), time.monotonic() - began))
+            if self._opened:
+                logger.warning(describe(self.summary(), time.monotonic() - began))
             raise self._failure
         return self.summary()
 
@@ -161,6 +176,9 @@ class Processes:
             return
         if kind == child.SUMMARY:
             self._summaries[connection] = content
+        elif kind == child.OPENED:
+            self._opened = True
+            self._tell(child.GO)
         else:
             self._fail(UsageError(content) if kind == child.USAGE else Failed(content))
 

@@ -14,7 +14,6 @@ from typing import BinaryIO, cast
 
 from backports import zstd
 
-from pipeline.arguments import positive_float, positive_int
 from pipeline.errors import UsageError
 from pipeline.samples import generate
 from pipeline.sender import Outgoing, PublishError, Sending, publish
@@ -135,32 +134,6 @@ def _opened(path: Path, encoding: str | None) -> BinaryIO:
     if encoding == "zstd":
         return cast("BinaryIO", zstd.open(path, "rb"))
     return path.open("rb")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `publish`."""
-    add = parser.add_argument
-    add("--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to")
-    add("files", nargs="*", metavar="FILE", help="one message each; of a .jsonl file one a line")
-    add("--generate", type=positive_int, metavar="N", help="send N generated sample messages")
-    add("--seed", type=int, default=0, help="which samples (default: %(default)s)")
-    add(
-        "--attribute",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an attribute for every message; may be given several times",
-    )
-    add("--content_type", metavar="TYPE", help="instead of what the ending of a file says")
-    add("--create", action="store_true", help="create the topic where it is missing")
-    add("--subscription", metavar="NAME", help="with --create: also a subscription on the topic")
-    add(
-        "--timeout",
-        type=positive_float,
-        default=60.0,
-        metavar="SECONDS",
-        help="give up on a message after so long (default: %(default)s)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

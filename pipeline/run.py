@@ -1,18 +1,13 @@
-"""One streaming run, from its options to its summary."""
+"""One streaming run in one process, from its options to its summary."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime as dt
 import gc
 import logging
-import os
-import signal
 import threading
 import time
-import types
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,10 +22,8 @@ from pipeline.leases import close_leases, leases_of
 from pipeline.ledger import Ledger
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
-from pipeline.processes import Processes, count_of, entity_workers_of
 from pipeline.rebuild import refuse_behind, refuse_missing, standing
 from pipeline.runners.direct import StreamingDirectRunner
-from pipeline.sender import SUBSCRIPTION
 from pipeline.sinks.files import sweep
 from pipeline.sources.pubsub import PubSubSource
 from pipeline.sources.quota import Quota
@@ -47,55 +40,6 @@ logger = logging.getLogger(__name__)
 GC_ALLOCATIONS = 20_000
 
 
-def check(options: ArticleOptions) -> None:
-    """Looks the options over before anything is opened.
-
-    Raises:
-        UsageError: one of them is missing or wrong.
-    """
-    if not options.subscription:
-        raise UsageError("--subscription projects/P/subscriptions/S is missing")
-    if not SUBSCRIPTION.fullmatch(options.subscription):
-        raise UsageError(
-            f"--subscription {options.subscription} is not of the form "
-            "projects/PROJECT/subscriptions/NAME"
-        )
-    if not options.output:
-        raise UsageError("--output DIR is missing: the folder that receives the records")
-    if "://" in options.output:
-        raise UsageError(f"--output {options.output}: only a local folder can be written to so far")
-
-
-def new_run_id() -> str:
-    """A name for a run: when it began, and a part that no other run has."""
-    now = dt.datetime.now(dt.timezone.utc)
-    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
-
-
-def stream(options: ArticleOptions) -> Summary:
-    """Streams until drained: by a signal, `--max_messages` or `--idle_timeout`.
-
-    Raises:
-        UsageError: an option cannot work.
-        Failed: the work could not be done. What was not durable is not acknowledged.
-    """
-    check(options)
-    options.run_id = options.run_id or new_run_id()
-    count = count_of(options.processes)
-    if options.state == "memory://":
-        count = 1
-    options.entity_workers = str(entity_workers_of(options.entity_workers, count))
-    drain = threading.Event()
-    with draining(drain.set, options.drain_timeout):
-        if count == 1:
-            return stream_here(options, drain=drain, shown=not options.no_progress)
-        # What the processes would each find missing is said once, and before they start.
-        build(options, PubSubSource.from_options(options))
-        with _opened(options):
-            pass
-        return Processes(options, count, drain).wait()
-
-
 def stream_here(
     options: ArticleOptions,
     *,
@@ -103,14 +47,20 @@ def stream_here(
     quota: Quota | None = None,
     shown: bool = False,
     report: Callable[[Summary], None] | None = None,
+    opened: Callable[[], None] = lambda: None,
 ) -> Summary:
-    """Streams in this process; arguments and errors as for `stream`.
+    """Streams in this process, until drained.
 
     Args:
         drain: when set, the run drains.
         quota: shared with other processes; by default `--max_messages` for this one alone.
         shown: whether to show progress.
         report: is told how far the run has come, now and then.
+        opened: called when output, ledger and subscription have been found in order.
+
+    Raises:
+        UsageError: an option cannot work.
+        Failed: the work could not be done. What was not durable is not acknowledged.
     """
     source = PubSubSource.from_options(options, quota=quota, drain=drain)
     pipeline = build(options, source)
@@ -119,6 +69,7 @@ def stream_here(
         # Before the first lease begins to run.
         warm_up(options)
         closing.enter_context(_opened(options))
+        opened()
         began = time.monotonic()
         result = pipeline.run()
         with Progress(lambda: Summary.of(result, began), shown=shown, report=report):
@@ -209,49 +160,3 @@ def recover(ledger: Ledger, root: Path) -> None:
     swept = sweep(root, ledger.alive)
     if swept:
         logger.warning("took away %d unfinished temporary files", swept)
-
-
-@contextlib.contextmanager
-def draining(drain: Callable[[], None], timeout: float) -> Iterator[None]:
-    """SIGTERM and SIGINT drain; the second of them ends the process at once.
-
-    Args:
-        drain: called at the first signal.
-        timeout: seconds after it at which the process ends, drained or not.
-    """
-
-    begun, ended = threading.Event(), threading.Event()
-    asked = False
-
-    def watch() -> None:
-        begun.wait()
-        if not ended.wait(timeout):
-            logger.error(
-                "not drained within %g s (--drain_timeout): stopped; what is not written is not "
-                "acknowledged and comes again",
-                timeout,
-            )
-            # Whatever hangs would hang an orderly end too, which nothing needs.
-            os._exit(1)
-
-    def handle(number: int, frame: types.FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            os._exit(128 + number)
-        asked = True
-        begun.set()
-        logger.warning("%s: draining; once more to stop at once", signal.Signals(number).name)
-        drain()
-
-    # Started before any signal: a handler may interrupt whatever holds the lock that starting
-    # a thread needs.
-    threading.Thread(target=watch, name="drain", daemon=True).start()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        ended.set()
-        begun.set()
-        for number, old in before.items():
-            signal.signal(number, old)

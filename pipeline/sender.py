@@ -24,6 +24,7 @@ from google.cloud.pubsub_v1 import types
 from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 from google.cloud.pubsub_v1.publisher.futures import Future
 
+from pipeline.arguments import SUBSCRIPTION
 from pipeline.errors import Failed, UsageError
 
 MB = 1_000_000
@@ -34,7 +35,6 @@ ACK_DEADLINE_SECONDS = 60
 RESERVED_ATTRIBUTES = frozenset({"self", "topic", "data", "ordering_key", "retry", "timeout"})
 
 _TOPIC = re.compile(r"projects/([^/\s]+)/topics/[^/\s]+")
-SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 _RETRIED = api_retry.if_exception_type(
     api_errors.Aborted,
     api_errors.DeadlineExceeded,

@@ -8,19 +8,22 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from apache_beam.options.pipeline_options import DirectOptions
 from google.auth import exceptions as auth
 
+import pipeline.launch as launch_module
 import pipeline.run as run_module
 from pipeline import cli, logs, options
 from pipeline.cli import main
 from pipeline.errors import Failed, UsageError
+from pipeline.launch import check, draining, new_run_id
+from pipeline.option_list import defaults
 from pipeline.options import ArticleOptions
-from pipeline.run import check, draining, new_run_id
 from pipeline.samples import generate
 from pipeline.sender import Outgoing, Sending, publish
 from pipeline.watch.summary import Summary
@@ -217,7 +220,7 @@ class TestOptions:
         ]  # fmt: skip
 
     def test_the_check_takes_what_is_right(self) -> None:
-        check(ArticleOptions(subscription=SUBSCRIPTION, output="x"))
+        check({"subscription": SUBSCRIPTION, "output": "x"})
 
     def test_run_ids_differ(self) -> None:
         assert len({new_run_id() for _ in range(100)}) == 100
@@ -230,16 +233,17 @@ class TestRun:
     def given(self, monkeypatch: pytest.MonkeyPatch) -> list[ArticleOptions]:
         seen: list[ArticleOptions] = []
 
-        def stream(options: ArticleOptions) -> Summary:
-            seen.append(options)
-            if options.run_id == "failed":
+        def launch(given: Mapping[str, Any], flags: Sequence[str]) -> Summary:
+            one = options.options_of({**defaults(), **given}, flags)
+            seen.append(one)
+            if one.run_id == "failed":
                 raise Failed("it\nfailed")
-            if options.run_id == "interrupted":
+            if one.run_id == "interrupted":
                 raise KeyboardInterrupt
-            ends = 2 if options.run_id == "sound" else 1
+            ends = 2 if one.run_id == "sound" else 1
             return Summary({"messages_received": 2, "articles_written": ends})
 
-        monkeypatch.setattr(run_module, "stream", stream)
+        monkeypatch.setattr(launch_module, "launch", launch)
         return seen
 
     def test_options_arrive(self, given: list[ArticleOptions]) -> None:

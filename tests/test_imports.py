@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +35,7 @@ COMMON = {
     "durable",
     "errors",
     "failpoints",
+    "option_list",
     "options",
     "patience",
     "records",
@@ -88,6 +91,17 @@ class TestModule:
 
     def test_is_of_readable_length(self, path: Path) -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 420
+
+
+def test_what_starts_a_run_waits_for_no_large_import() -> None:
+    """The parent of all processes; and `--help`."""
+    program = (
+        "import sys, pipeline.cli, pipeline.launch\n"
+        "pipeline.cli.build_parser()\n"
+        "print(*{'apache_beam', 'google', 'spacy', 'numpy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("\n", "")
 
 
 def test_there_are_modules() -> None:

@@ -17,7 +17,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.util import Finalize
 from typing import Any
@@ -26,7 +26,7 @@ from pipeline.errors import Failed
 from pipeline.records import Mention
 from pipeline.transforms import model_worker
 from pipeline.transforms.linking import Found
-from pipeline.transforms.spacy_model import Reading
+from pipeline.transforms.spacy_model import Reading, check_model
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -373,6 +373,25 @@ def workers_of(location: str, count: int, timeout: float = TIMEOUT_SECONDS) -> M
         if key not in _pools:
             _pools[key] = ModelWorkers(*key)
         return _pools[key]
+
+
+def load_early(options: Mapping[str, Any]) -> None:
+    """Begins to start the pool that a run with these options will ask for, in the background.
+
+    What is wrong with the model is said when the run asks for it.
+    """
+    count = int(options["entity_workers"])
+    if options["no_entities"] or not count:
+        return
+
+    def load() -> None:
+        try:
+            location = check_model(options["spacy_model"]).location
+            workers_of(location, count, options["model_timeout"])
+        except (ValueError, OSError, Failed) as error:
+            _LOGGER.debug("the model workers could not be started early: %s", error)
+
+    threading.Thread(target=load, name="load-early", daemon=True).start()
 
 
 def close_workers() -> None:

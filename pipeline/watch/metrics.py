@@ -1,25 +1,22 @@
-"""The names of every counter and distribution, the same on every engine.
-
-They are Beam metrics in one namespace, so that each runner reports them its own way.
-"""
+"""Counting, in Beam metrics of one namespace, so that each runner reports them its own way."""
 
 from __future__ import annotations
 
 from apache_beam.metrics import Metrics
 
-NAMESPACE = "articles"
-
-MESSAGES_RECEIVED = "messages_received"
-MESSAGES_REDELIVERED = "messages_redelivered"
-ARTICLES_DECODED = "articles_decoded"
-DUPLICATES = "duplicates"
-DEAD_LETTERS = "dead_letters"
-ARTICLES_WRITTEN = "articles_written"
-FILES_COMMITTED = "files_committed"
-MESSAGES_SETTLED = "messages_settled"
-MESSAGE_BYTES = "message_bytes"
-LATENCY = "latency_publish_to_commit_ms"
-BATCH_SIZE = "batch_size"
+from pipeline.watch.counters import ARTICLES_DECODED as ARTICLES_DECODED
+from pipeline.watch.counters import ARTICLES_WRITTEN as ARTICLES_WRITTEN
+from pipeline.watch.counters import BATCH_SIZE as BATCH_SIZE
+from pipeline.watch.counters import DEAD_LETTERS as DEAD_LETTERS
+from pipeline.watch.counters import DUPLICATES as DUPLICATES
+from pipeline.watch.counters import FILES_COMMITTED as FILES_COMMITTED
+from pipeline.watch.counters import LATENCY as LATENCY
+from pipeline.watch.counters import MESSAGE_BYTES as MESSAGE_BYTES
+from pipeline.watch.counters import MESSAGES_RECEIVED as MESSAGES_RECEIVED
+from pipeline.watch.counters import MESSAGES_REDELIVERED as MESSAGES_REDELIVERED
+from pipeline.watch.counters import MESSAGES_SETTLED as MESSAGES_SETTLED
+from pipeline.watch.counters import NAMESPACE as NAMESPACE
+from pipeline.watch.counters import labelled as labelled
 
 
 def count(name: str, n: int = 1, **labels: str) -> None:
@@ -30,14 +27,3 @@ def count(name: str, n: int = 1, **labels: str) -> None:
 def observe(name: str, value: int) -> None:
     """Adds one value to a distribution."""
     Metrics.distribution(NAMESPACE, name).update(value)
-
-
-def labelled(name: str, **labels: str) -> str:
-    """`name{key=value,…}`, the form in which Beam's flat names carry labels.
-
-    >>> labelled("dead_letters", stage="decode", error_type="bomb")
-    'dead_letters{stage=decode,error_type=bomb}'
-    """
-    if not labels:
-        return name
-    return f"{name}{{{','.join(f'{key}={value}' for key, value in labels.items())}}}"

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from apache_beam.metrics import MetricsFilter
-
-from pipeline.watch import metrics
+from pipeline.watch import counters
 
 _LABELLED = re.compile(r"(?P<name>\w+)(\{(?P<labels>.*)\})?")
 
@@ -32,8 +30,11 @@ class Summary:
     @classmethod
     def of(cls, result: Any, began: float | None = None) -> Summary:
         """From a Beam `PipelineResult` that began when it says."""
+        # Late: the parent of all processes only adds up, and starts without Beam.
+        from apache_beam.metrics import MetricsFilter
+
         found: dict[str, int] = {}
-        query = result.metrics().query(MetricsFilter().with_namespace(metrics.NAMESPACE))
+        query = result.metrics().query(MetricsFilter().with_namespace(counters.NAMESPACE))
         for counter in query["counters"]:
             name = counter.key.metric.name
             found[name] = found.get(name, 0) + (counter.committed or counter.attempted or 0)
@@ -62,27 +63,27 @@ class Summary:
 
     @property
     def received(self) -> int:
-        return self.total(metrics.MESSAGES_RECEIVED)
+        return self.total(counters.MESSAGES_RECEIVED)
 
     @property
     def redelivered(self) -> int:
-        return self.total(metrics.MESSAGES_REDELIVERED)
+        return self.total(counters.MESSAGES_REDELIVERED)
 
     @property
     def articles(self) -> int:
-        return self.total(metrics.ARTICLES_WRITTEN)
+        return self.total(counters.ARTICLES_WRITTEN)
 
     @property
     def duplicates(self) -> int:
-        return self.total(metrics.DUPLICATES)
+        return self.total(counters.DUPLICATES)
 
     @property
     def dead_letters(self) -> int:
-        return self.total(metrics.DEAD_LETTERS)
+        return self.total(counters.DEAD_LETTERS)
 
     @property
     def settled(self) -> int:
-        return self.total(metrics.MESSAGES_SETTLED)
+        return self.total(counters.MESSAGES_SETTLED)
 
     @property
     def accounted(self) -> int:

@@ -12,8 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 
 from pipeline import logs
-from pipeline.options import ArticleOptions
-from pipeline.run import stream
+from pipeline.launch import launch
 
 _handed_on = 0
 
@@ -44,14 +43,15 @@ def ours(subscription: str, messages: int) -> None:
     """The pipeline as `run --no_entities` has it, from first pull to last acknowledgement."""
     logs.configure()
     with tempfile.TemporaryDirectory() as folder:
-        options = ArticleOptions(
-            subscription=subscription,
-            output=str(Path(folder) / "output"),
-            max_messages=messages,
-            no_entities=True,
-            no_progress=True,
+        summary = launch(
+            {
+                "subscription": subscription,
+                "output": str(Path(folder) / "output"),
+                "max_messages": messages,
+                "no_entities": True,
+                "no_progress": True,
+            }
         )
-        summary = stream(options)
     assert summary.settled == messages, summary
     assert summary.seconds is not None
     _report(summary.seconds)

@@ -17,7 +17,7 @@ import pipeline.schemas as schemas
 import polars
 import pytest
 
-from pipeline.options import CODECS
+from pipeline.option_list import CODECS
 from pipeline.records import (
     Article,
     DeadLetter,

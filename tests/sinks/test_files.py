@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.options import CODECS
+from pipeline.option_list import CODECS
 from pipeline.sinks import files
 from pipeline.sinks.files import Form, blocks, sweep, write_durably
 from tests.articles import dead_letter_record

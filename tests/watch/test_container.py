@@ -15,7 +15,7 @@ from cramjam import snappy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.options import CODECS
+from pipeline.option_list import CODECS
 from pipeline.sinks.files import Form
 from pipeline.watch import container
 from pipeline.watch.container import check

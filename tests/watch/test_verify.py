@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.cli import main
 from pipeline.errors import UsageError
 from pipeline.ledger import Ledger, default_uri, open_ledger
-from pipeline.options import CODECS
+from pipeline.option_list import CODECS
 from pipeline.sinks.files import Form, write_durably
 from pipeline.watch import verify as module
 from pipeline.watch.verify import Audit, verify

@@ -1,0 +1,243 @@
+"""Every option of ours, once, with its default and help. Beam's own come beside them.
+
+Free of Beam, which takes seconds to import: what starts the processes of a run need not wait for it
+(`pipeline.launch`), nor need `--help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from pipeline.arguments import positive_float, positive_int
+
+CODECS = ("null", "deflate", "snappy", "zstandard")
+MB = 1_000_000
+
+
+def defaults() -> dict[str, Any]:
+    """Every option with its default."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_all(parser)
+    return vars(parser.parse_args([]))
+
+
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """Adds every option to `parser`."""
+    add_output_options(parser)
+    add_source_options(parser)
+    add_transform_options(parser)
+    add_limit_options(parser)
+
+
+def add_publish(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `publish`."""
+    add = parser.add_argument
+    add("--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to")
+    add("files", nargs="*", metavar="FILE", help="one message each; of a .jsonl file one a line")
+    add("--generate", type=positive_int, metavar="N", help="send N generated sample messages")
+    add("--seed", type=int, default=0, help="which samples (default: %(default)s)")
+    add(
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an attribute for every message; may be given several times",
+    )
+    add("--content_type", metavar="TYPE", help="instead of what the ending of a file says")
+    add("--create", action="store_true", help="create the topic where it is missing")
+    add("--subscription", metavar="NAME", help="with --create: also a subscription on the topic")
+    add(
+        "--timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="give up on a message after so long (default: %(default)s)",
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    add = group.add_argument
+    add(
+        "--output",
+        metavar="DIR",
+        help="folder that receives articles/, duplicates/ and dead_letters/",
+    )
+    add(
+        "--run_id",
+        metavar="NAME",
+        help="name of this run in every record (default: the time of its start and a random part)",
+    )
+    add(
+        "--codec",
+        choices=CODECS,
+        # The one codec beside null that every Avro reader must have (Avro 1.12, "Required Codecs").
+        default="deflate",
+        help="compression of the Avro files; deflate needs nothing beside an Avro reader "
+        "(default: %(default)s)",
+    )
+    add(
+        "--attributes_as",
+        choices=("map", "pairs"),
+        default="map",
+        help="pairs: as an array of {key, value}, for readers that know no Avro maps, such as "
+        "polars (default: %(default)s)",
+    )
+    add(
+        "--roll_records",
+        type=positive_int,
+        default=10_000,
+        metavar="N",
+        help="close a file at this many records (default: %(default)s)",
+    )
+    add(
+        "--roll_seconds",
+        type=positive_float,
+        default=10.0,
+        metavar="SECONDS",
+        help="close a file when its first record has waited so long (default: %(default)s)",
+    )
+    add(
+        "--roll_bytes",
+        type=positive_int,
+        default=64 * MB,
+        metavar="BYTES",
+        help="close a file at this size before compression (default: %(default)s)",
+    )
+    add(
+        "--state",
+        metavar="URI",
+        help="the ledger: sqlite:///PATH, or memory:// for tests "
+        "(default: SQLite in OUTPUT/_state/)",
+    )
+    add(
+        "--storage_seconds",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to try again while the output or the ledger cannot be written (disk full, "
+        "read-only, locked), before the run ends with exit 1 (default: %(default)s)",
+    )
+    add(
+        "--dedup_ttl_days",
+        type=positive_float,
+        default=7.0,
+        metavar="DAYS",
+        help="how long an article is remembered for duplicates of it (default: %(default)s)",
+    )
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("source")
+    add = group.add_argument
+    add(
+        "--subscription",
+        metavar="projects/P/subscriptions/S",
+        help="the Pub/Sub subscription to read",
+    )
+    add(
+        "--max_messages",
+        type=positive_int,
+        metavar="N",
+        help="stop by itself after N messages",
+    )
+    add(
+        "--idle_timeout",
+        type=positive_float,
+        metavar="SECONDS",
+        help="stop by itself when no message has come for so long",
+    )
+    add(
+        "--pull_messages",
+        type=positive_int,
+        default=1_000,
+        metavar="N",
+        help="messages in one pull, at most 1000 on Pub/Sub (default: %(default)s)",
+    )
+    add(
+        "--max_unsettled_messages",
+        type=positive_int,
+        default=50_000,
+        metavar="N",
+        help="stop pulling while so many wait for their file (default: %(default)s)",
+    )
+    add(
+        "--max_unsettled_bytes",
+        type=positive_int,
+        default=512 * MB,
+        metavar="BYTES",
+        help="stop pulling while so many bytes wait for their file (default: %(default)s)",
+    )
+
+
+def add_transform_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument(
+        "--processes",
+        default="auto",
+        metavar="auto|N",
+        help="pipelines side by side on this machine; auto: one a core, at most 8 "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--drain_timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="what SIGTERM asked to be finished ends after so long, with exit 1; what is not "
+        "written then comes again (default: %(default)s)",
+    )
+    group = parser.add_argument_group("entities and tags")
+    add = group.add_argument
+    add(
+        "--spacy_model",
+        metavar="NAME_OR_PATH",
+        help="entity model: an installed spaCy package or a folder (default: the one shipped)",
+    )
+    add(
+        "--entity_workers",
+        default="auto",
+        metavar="auto|N",
+        help="processes that hold the entity model, for each pipeline; auto: its share of the "
+        "cores; 0: none, and an article that crashes or hangs the model does so to the pipeline "
+        "(default: %(default)s)",
+    )
+    add(
+        "--model_timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="limit of one answer of the entity model, for a batch (64 articles or 200,000 "
+        "characters) or for one article; past it the worker is replaced and the batch read article "
+        "by article; raise it for a slow model (default: %(default)s)",
+    )
+    add("--no_entities", action="store_true", help="leave entities out (the field is then null)")
+    add("--tag_rules", metavar="FILE", help="your own tagging rules, a YAML file")
+    group = parser.add_argument_group("watching")
+    add = group.add_argument
+    add("--no_progress", action="store_true", help="no progress line on the terminal")
+    add(
+        "--log_format",
+        choices=("text", "json"),
+        default="text",
+        help="log lines for people or for machines (default: %(default)s)",
+    )
+
+
+def add_limit_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("limits (what exceeds one becomes a dead letter)")
+
+    def add(name: str, default: int, text: str, kind: Callable[[str], Any] = positive_int) -> None:
+        group.add_argument(
+            name, type=kind, default=default, metavar="N", help=f"{text} (default: %(default)s)"
+        )
+
+    add("--max_message_bytes", 10 * MB, "bytes of a message as it comes, compressed or not")
+    add("--max_expanded_bytes", 50 * MB, "bytes of a message after decompression")
+    add("--max_expansion_ratio", 200, "expanded bytes for each compressed byte")
+    add("--max_json_depth", 64, "nesting of a JSON message")
+    add("--max_html_bytes", 10 * MB, "bytes of an HTML page")
+    add("--max_text_chars", 1_000_000, "characters of the article's text")
+    add("--max_attempts", 3, "tries of one article before it is given up")
