@@ -1,4 +1,4 @@
-"""Changes to a training chunk that keep its labels true: other names, other case, paragraphs.
+"""Changes to a training chunk that keep its labels true: names, case, quotes, paragraphs and so on.
 
 All functions are pure: a chunk and a random generator go in, a new chunk comes out.
 """
@@ -10,9 +10,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.model import gazetteer
 from pipeline.model.corpus import Chunk, Span
 
 SENTENCE_GAP = re.compile(r'(?<=[.!?"]) (?=[A-Z"])')
+OPENING_QUOTE = re.compile(r'(?:(?<=^)|(?<=[\s(\[—-]))"(?=\S)')
+OPENING_APOSTROPHE = re.compile(r"(?:(?<=^)|(?<=[\s(\[“—-]))'(?=\w{2})(?!s\b)")
+MONTHS = gazetteer.listed("Jan|Feb|March|April|May|June|July|Aug|Sept|Oct|Nov|Dec")
 NamePools = Mapping[tuple[str, bool], Sequence[str]]
 """(label, is it a single word) -> names to draw from, sorted so that a seed gives the same draw."""
 
@@ -24,6 +28,8 @@ class Rates:
     names: float = 0.30
     case: float = 0.08
     paragraphs: float = 0.15
+    quotes: float = 0.20
+    datelines: float = 0.04
 
 
 def name_pools(chunks: Iterable[Chunk], corpora: Sequence[str]) -> NamePools:
@@ -119,6 +125,28 @@ def part_paragraphs(chunk: Chunk, rng: random.Random) -> Chunk:
     return substitute(chunk, edits)
 
 
+def curl_quotes(chunk: Chunk) -> Chunk:
+    """Return the chunk with typographic quotation marks and apostrophes, as most sites print."""
+    text = OPENING_QUOTE.sub("“", chunk.text).replace('"', "”")
+    return dataclasses.replace(chunk, text=OPENING_APOSTROPHE.sub("‘", text).replace("'", "’"))
+
+
+def add_dateline(chunk: Chunk, pools: NamePools, rng: random.Random) -> Chunk:
+    """Put "PARIS, May 3 (Reuters) - " or the like before the text; unchanged without places."""
+    places = pools.get(("LOC", True), ())
+    if not places or not chunk.text[:1].isupper():
+        return chunk
+    place, agency = rng.choice(places), rng.choice(gazetteer.AGENCIES)
+    day = rng.choice(("", f", {rng.choice(MONTHS)} {rng.randint(1, 28)}"))
+    if rng.random() < 0.6:
+        place = place.upper()
+    pieces = [place, f"{day} (", agency, f") {rng.choice('-–—')} "]
+    agency_start = len(pieces[0]) + len(pieces[1])
+    added = (Span(0, len(place), "LOC"), Span(agency_start, agency_start + len(agency), "ORG"))
+    moved = substitute(chunk, [(0, 0, "".join(pieces))])
+    return dataclasses.replace(moved, spans=added + moved.spans)
+
+
 def augment(chunk: Chunk, pools: NamePools, rates: Rates, rng: random.Random) -> Chunk:
     """Return the chunk with each kind of change applied at its rate."""
     if rng.random() < rates.names:
@@ -127,4 +155,8 @@ def augment(chunk: Chunk, pools: NamePools, rates: Rates, rng: random.Random) ->
         chunk = part_paragraphs(chunk, rng)
     if rng.random() < rates.case:
         chunk = change_case(chunk, rng)
+    if rng.random() < rates.datelines:
+        chunk = add_dateline(chunk, pools, rng)
+    if rng.random() < rates.quotes:
+        chunk = curl_quotes(chunk)
     return chunk

@@ -37,6 +37,9 @@ DEMONYMS = listed(
     "Taiwanese|Tajik|Tanzanian|Thai|Tunisian|Turkish|Turkmen|Ugandan|Ukrainian|Uruguayan|Uzbek|"
     "Venezuelan|Vietnamese|Welsh|Yemeni|Zambian|Zimbabwean"
 )
+CREEDS = listed("Islam|Christianity|Judaism|Hinduism|Buddhism|Democratic|Conservative")
+GAMES = listed("Olympics|Olympic Games|Winter Olympics|Summer Olympics|Paralympics|World Cup")
+PLATFORMS = listed("Twitter|Facebook|YouTube|Wikipedia")
 PLURAL_DEMONYMS = tuple(name + "s" for name in DEMONYMS if name.endswith(("an", "i")))
 
 TITLES = listed(
@@ -101,6 +104,73 @@ EVENTS = listed(
     "Academy Awards|Oscars|Grammy Awards|Brexit|Paris Agreement|Ramadan|Christmas|Easter|"
     "Hurricane {given}|Typhoon {given}|Tropical Storm {given}|Eurovision Song Contest"
 )
+STORMS = listed(
+    "Hurricane {given}|Hurricane {given}|Typhoon {given}|Tropical Storm {given}|Cyclone {given}|"
+    "Storm {given}"
+)
+TOURNAMENTS = listed(
+    "{place} Marathon|{year} {place} Marathon|{year} World Athletics Championships|"
+    "World Championships|{year} FIFA World Cup|World Cup|{year} Summer Olympics|Olympics|"
+    "{place} Olympics|Winter Olympics|{country} Open|{place} Open|Tour de {place}|"
+    "{year} Tour of {country}|{place} Grand Prix|{demonym} Grand Prix|{year} Cricket World Cup|"
+    "European Championship|Commonwealth Games|Asian Games|Paralympics|Six Nations Championship|"
+    "Copa America|Davis Cup|{demonym} Cup"
+)
+FAIRS = listed(
+    "{place} Motor Show|{place} Film Festival|{place} International Book Fair|{year} {place} Expo|"
+    "{country} Convention|Chess Congress|{place} Fashion Week|{place} Biennale"
+)
+SCHOOLS = listed(
+    "University of {place}|University of {country}|{place} University|{surname} University|"
+    "{place} Institute of Technology|{place} College|{surname} Medical School|"
+    "University of {country} at {place}|{place} State University|Technical University of {place}"
+)
+CENTRES = listed(
+    "National Hurricane Center|National Weather Service|{country} Meteorological Service|"
+    "{demonym} Geological Survey|United States Geological Survey|US Geological Survey|"
+    "National Transportation Safety Board|{demonym} Civil Protection Agency|"
+    "{place} Fire Department|{place} County Sheriff's Office|{demonym} Armed Forces|"
+    "National Disaster Management Authority|{demonym} Coast Guard|{country} Police Service|"
+    "{demonym} Ministry of Health|Department of Labor and Training|"
+    "{demonym} Institute of Seismology"
+)
+FLIGHTS = listed("{country} Airlines Flight 610|{demonym} Airways Flight 302|Flight 1549")
+VEHICLES = listed(
+    "Boeing 737|Boeing 737 Max|Boeing 777|Airbus A320|Airbus A380|Cessna 172|"
+    "Beechcraft King Air|Antonov An-26|Tupolev Tu-154|Black Hawk|F-16|MiG-29|Chinook|"
+    "Embraer 190|ATR 72|Ariane 5|Voyager 1|USS Enterprise|HMS Victory|MV Aurora|Humvee"
+)
+PRODUCTS = listed(
+    "iPhone|iPad|Galaxy Note 7|PlayStation 3|Xbox|Windows 7|Windows Vista|Android|Kindle|"
+    "Model 3|Lexus HS 250h|Volvo XC90|Land Rover|Prius|Firefox|Chrome|Photoshop|Wii|Nano|Clio"
+)
+FIRMS = listed(
+    "Ford|Toyota|Lexus|McDonald's|Starbucks|Puma|Nike|Dell|Cisco|Oracle|Hewlett-Packard|HP|"
+    "Barclays|Lloyds|Santander|Citigroup|Ryanair|EasyJet|Lufthansa|Qantas|Emirates|Qatar Airways|"
+    "Asda|Tesco|Sainsbury's|Aldi|Lidl|Carrefour|Ikea|Unilever|Nestle|Danone|Siemens|Bosch|"
+    "Philips|Ericsson|Renault|Peugeot|Fiat|Volvo|Mazda|Nissan|Hyundai|Kia|Tata Motors|Infosys|"
+    "Lyft|Uber|Airbnb|Spotify|TikTok|YouTube|Twitter|Facebook|Instagram|WhatsApp|Zoom|Moderna|"
+    "Novartis|Bayer|Sanofi|Merck|Monsanto|Cargill|Glencore|Rio Tinto|BHP|Petrobras|Eni|Repsol|"
+    "Lukoil|Aramco|Chevron|Halliburton|Bear Stearns|Moody's|Fitch|Nikkei|Rappler|Al Jazeera|"
+    "USA Today|The Hindu|Sky News|Politico"
+)
+TEAM_NAMES = listed(
+    "United|City|Town|Rovers|Wanderers|Athletic|Tigers|Lions|Bears|Eagles|Kings|Jazz|Thunder|"
+    "Raiders|Hornets|Pelicans|Sharks|Rangers|FC|F.C.|Bulls|Storm|Royals"
+)
+LEAGUES = listed(
+    "National Basketball Association|NBA|NFL|NHL|MLB|National Football League|FIFA|UEFA|ICC|"
+    "Football Association|ATP|International Cricket Council|State Rugby Union|NCAA|"
+    "Gaelic Athletic Association|Bundesliga|Serie A"
+)
+US_STATES = listed(
+    "New Hampshire|South Carolina|Iowa|Nevada|Texas|Ohio|Vermont|Wisconsin|Rhode Island|Florida|"
+    "California|New Jersey|Pennsylvania|Massachusetts|Minnesota|Michigan|Arizona|Georgia|Maine"
+)
+PARTY_MEMBERS = listed(
+    "Democratic|Republican|Democratic|Republican|Conservative|Liberal|Democrat|Christian Democrat"
+)
+FIELDS = listed("Health Metrics|Peace Studies|Marine Research|Public Policy|Polar Science")
 GIVEN_NAMES = listed(
     "Maria|Anna|Elena|Olga|Irina|Natalia|Sergei|Dmitry|Ivan|Andriy|Mykola|Oleksandr|Pavel|Jan|"
     "Petr|Tomas|Katarina|Zsofia|Laszlo|Viktor|Giorgia|Matteo|Luca|Paolo|Silvia|Carlos|Jose|Juan|"
@@ -146,5 +216,7 @@ def countries() -> tuple[str, ...]:
 def fixed_labels() -> dict[str, str]:
     """Return whole names whose label doesn't depend on context, for ``corpus.CleaningRules``."""
     labels = {name: "LOC" for name in countries() if name not in AMBIGUOUS}
-    labels |= dict.fromkeys((*DEMONYMS, *PLURAL_DEMONYMS), "NORP")
+    labels |= dict.fromkeys((*DEMONYMS, *PLURAL_DEMONYMS, *CREEDS), "NORP")
+    labels |= dict.fromkeys(GAMES, "MISC")
+    labels |= dict.fromkeys(PLATFORMS, "ORG")
     return labels

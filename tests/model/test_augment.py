@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.model import augment
 from pipeline.model.corpus import LABELS, Chunk, Span
-from pipeline.model.templates import Generator
+from pipeline.model.templates import Generator, invented
 
 WORDS = st.text("abcXYZäßİ.'", min_size=1, max_size=6)
 
@@ -89,6 +89,40 @@ def test_paragraphs_are_parted_between_sentences() -> None:
     new = augment.part_paragraphs(chunk, random.Random(0))
     assert "rained.\n\nIt" in new.text
     assert names(new) == ["Ana"]
+
+
+@given(chunks())
+def test_curled_quotes_keep_every_offset(chunk: Chunk) -> None:
+    new = augment.curl_quotes(chunk)
+    assert (new.spans, new.missing) == (chunk.spans, chunk.missing)
+    assert len(new.text) == len(chunk.text)
+    assert not set(new.text) & set("\"'")
+
+
+def test_quotes_curl_the_way_they_are_printed() -> None:
+    text = "\"It's done,\" said 'Big Al' O'Neil (\"the boss\") of Players' Union."
+    new = augment.curl_quotes(Chunk("gmb", text, ()))
+    assert new.text == "“It’s done,” said ‘Big Al’ O’Neil (“the boss”) of Players’ Union."
+
+
+@given(chunks(), st.randoms(use_true_random=False))
+def test_a_dateline_goes_before_the_text(chunk: Chunk, rng: random.Random) -> None:
+    new = augment.add_dateline(chunk, POOLS, rng)
+    assert new.text.endswith(chunk.text)
+    if new == chunk:
+        return
+    assert labels(new) == ["LOC", "ORG", *labels(chunk)]
+    assert names(new)[2:] == names(chunk)
+    assert pieces(new) == pieces(chunk)
+    assert new.text.startswith(names(new)[0])
+    assert f"({names(new)[1]})" in new.text
+
+
+def test_invented_words_are_capitalised_words() -> None:
+    rng = random.Random(0)
+    names_seen = {invented(("Kipchoge", "Lukashenko", "O'Brien", "Sun"), rng) for _ in range(200)}
+    assert len(names_seen) > 8
+    assert all(name[0].isupper() and " " not in name for name in names_seen)
 
 
 @pytest.mark.parametrize("edits", [[(1, 3, "x")], [(0, 5, ""), (4, 6, "")], [(3, 6, "x")]], ids=str)

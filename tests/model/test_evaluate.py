@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from pipeline.model import evaluate
@@ -66,3 +68,23 @@ def test_figures_tell_borders_from_types() -> None:
 def test_no_texts_give_figures_without_rows() -> None:
     figures = evaluate.figures([], lambda texts: [])
     assert (figures["texts"], figures["by_label"]) == (0, {})
+
+
+def test_chunks_of_one_document_are_drawn_together() -> None:
+    chunks = [Chunk("gmb", str(n), ()) for n in range(60)]
+    counts = [{"LOC": Counts(right=3, missed=3 * (n % 2))} for n in range(60)]
+    alone = evaluate.bootstrap(chunks, counts, rounds=300)["gmb", ALL]
+    alternating = [str(n % 2) for n in range(60)]
+    together = evaluate.bootstrap(chunks, counts, rounds=300, documents=alternating)["gmb", ALL]
+    assert together[0] < alone[0] < alone[1] < together[1] == 1.0
+
+
+def test_a_difference_is_known_better_than_either_score() -> None:
+    rng = random.Random(0)
+    hard = [rng.randint(0, 6) for _ in range(80)]
+    ours = [{"LOC": Counts(right=6 - n, missed=n)} for n in hard]
+    theirs = [{"LOC": Counts(right=max(0, 5 - n), missed=min(6, n + 1))} for n in hard]
+    gap, low, high = evaluate.difference(ours, theirs, rounds=300)
+    assert 0 < low < gap < high < 0.3
+    same = evaluate.difference(ours, ours, rounds=50, documents=[str(n % 7) for n in range(80)])
+    assert same == (0.0, 0.0, 0.0)

@@ -8,6 +8,7 @@ import spacy
 from pipeline.model import train
 from pipeline.model.corpus import Chunk, Span
 from pipeline.model.examples import to_example
+from pipeline.model.gold import read_gold
 from pipeline.model.train import Recipe
 
 TINY_RECIPE = Recipe(
@@ -83,9 +84,25 @@ class TestCommand:
             "ewt",
             "wikigold",
             "redocred",
+            "wikinews",
         }
         sources = spacy.load(tmp_path / "m").meta["sources"]
         assert "gmb" not in {source["name"] for source in sources}
+
+    def test_the_sentences_annotated_by_hand_are_trained_on_unless_left_out(
+        self, tiny_data: pathlib.Path, tmp_path: pathlib.Path
+    ) -> None:
+        test_part = {sentence.chunk.text for sentence in read_gold("test")}
+        with mock.patch.object(train, "train", wraps=train.train) as trained:
+            assert run(tiny_data, tmp_path / "with") == 0
+            assert run(tiny_data, tmp_path / "without", "--without", "wikinews") == 0
+        with_them, without = (
+            [chunk for chunk in call.args[1] if chunk.corpus == "wikinews"]
+            for call in trained.call_args_list
+        )
+        assert len(with_them) > 300
+        assert not without
+        assert not any(text in chunk.text for chunk in with_them for text in test_part)
 
     @pytest.mark.parametrize(
         ("more", "message"),
