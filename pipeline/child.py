@@ -58,13 +58,13 @@ def run(
     try:
         # With a model to load, the cores are the first one's until it streams.
         if not given["no_entities"]:
-            _wait(go, drain)
+            if not _told_to_go(go, drain):
+                return
             load_early(given)
         from pipeline.options import options_of
         from pipeline.run import stream_here
 
-        _wait(go, drain)
-        if not go.is_set():
+        if not _told_to_go(go, drain):
             return
         summary = stream_here(
             options_of(given, flags),
@@ -83,10 +83,12 @@ def run(
         send(FAILED, f"{type(error).__name__}: {error}")
 
 
-def _wait(go: threading.Event, drain: threading.Event) -> None:
-    """Waits until one of them is set. A signal's handler may set one while we wait for it."""
-    while not (go.wait(WAIT_SECONDS) or drain.is_set()):
-        pass
+def _told_to_go(go: threading.Event, drain: threading.Event) -> bool:
+    """Waits until the process may go, True, or is to drain before it has begun, False."""
+    while not go.wait(WAIT_SECONDS):
+        if drain.is_set():
+            return False
+    return True
 
 
 def _listen(parent: Connection, drain: threading.Event, go: threading.Event) -> None:

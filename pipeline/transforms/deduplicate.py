@@ -23,6 +23,7 @@ from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import failpoints
+from pipeline.clock import steady_time
 from pipeline.ledger import Candidate, LedgerUnavailable, Verdict
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
@@ -97,8 +98,10 @@ class _AskLedger(beam.DoFn):
         metrics.observe(metrics.BATCH_SIZE, len(batch))
         now = dt.datetime.now(dt.timezone.utc)
         candidates = [candidate(draft) for draft, _ in batch]
+        # A clock put forward by mistake must not make the ledger forget all that it knows.
+        steady = dt.datetime.fromtimestamp(steady_time(), dt.timezone.utc)
         verdicts = _patience.call(
-            lambda: self._ledger.get().verdicts(candidates, now=now, ttl=self._ttl),
+            lambda: self._ledger.get().verdicts(candidates, now=steady, ttl=self._ttl),
             seconds=self._storage_seconds,
             what="the ledger cannot be asked",
         )

@@ -14,6 +14,7 @@ from pipeline.leases import LEASE_SECONDS
 from pipeline.processes import count_of
 from pipeline.samples import generate
 from tests.endtoend.commands import Queue, counts, expected, message_ids
+from tests.pids import alive, children
 from tests.waiting import eventually
 
 MESSAGES = 12_000
@@ -24,29 +25,6 @@ def options(queue: Queue, output: Path) -> tuple[str | Path, ...]:
         *("run", "--subscription", queue.subscription, "--output", output, "--no_entities"),
         *("--processes", "2", "--roll_records", "200"),
     )
-
-
-def children(process: subprocess.Popen[str]) -> list[int]:
-    """The processes of a run that stream; not the one that keeps count of its semaphores."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            command = (folder / "cmdline").read_text()
-        except (OSError, IndexError):
-            continue
-        if parent == process.pid and "spawn_main" in command:
-            found.append(int(folder.name))
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 def files(output: Path) -> int:
@@ -95,11 +73,11 @@ def test_kill_9_of_a_process_and_then_of_the_parent_of_all(queue: Queue, tmp_pat
     output, log = tmp_path / "output", tmp_path / "log"
     queue.publish(generate(MESSAGES, seed=21))
     run = start(queue, output, log)
-    os.kill(children(run)[0], signal.SIGKILL)
+    os.kill(children(run.pid)[0], signal.SIGKILL)
     assert run.wait(120) == 1
     assert "ended by signal SIGKILL" in log.read_text()
     run = start(queue, output, log)
-    pids = children(run)
+    pids = children(run.pid)
     assert len(pids) == 2
     run.kill()
     run.wait()
@@ -121,8 +99,8 @@ def test_sigterm_to_all_while_they_start(queue: Queue, tmp_path: Path) -> None:
     """As systemd stops a service: every process of it gets the signal."""
     log = tmp_path / "log"
     run = queue.start(*options(queue, tmp_path / "output"), log=log)
-    eventually(lambda: len(children(run)) == 2 or run.poll() is not None, 60, log.read_text)
-    for pid in (*children(run), run.pid):
+    eventually(lambda: len(children(run.pid)) == 2 or run.poll() is not None, 60, log.read_text)
+    for pid in (*children(run.pid), run.pid):
         os.kill(pid, signal.SIGTERM)
     assert run.wait(120) == 0, log.read_text()
 

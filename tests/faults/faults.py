@@ -18,7 +18,8 @@ from typing import Protocol
 
 from pipeline.failpoints import NAMES
 from tests.faults.brokers import FaultyBroker
-from tests.faults.processes import Run, Setting, children, fake_clock_library
+from tests.faults.processes import Run, Setting, fake_clock_library
+from tests.pids import children
 
 YEAR_SECONDS, DAY_SECONDS = 365 * 86_400, 86_400
 # SIGTERM twice: the process's own exit, by the convention of shells.

@@ -106,20 +106,3 @@ def start(arguments: list[str], setting: Setting, log: Path, broker: str, clock:
             stderr=subprocess.STDOUT,
         )
     return Run(process, setting, log)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that `--processes` made; not the one that keeps count of semaphores."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
-            continue
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            command = (folder / "cmdline").read_text()
-        except OSError:
-            # It has ended since the folder was listed.
-            continue
-        if parent == pid and "spawn_main" in command:
-            found.append(int(folder.name))
-    return found

@@ -3,12 +3,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.io.unbounded_source import UnboundedCountingSource
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,3 +185,27 @@ class TestOptions:
         options = ArticleOptions(["--output", str(tmp_path), "--state", state])
         with pytest.raises(ValueError, match="--state"):
             Deduplicate.from_options(options)
+
+
+def test_a_clock_that_jumps_makes_nothing_forgotten(
+    ledger: LedgerAt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten years ahead while the run is under way: the copies are still known for what they are."""
+    run(ledger, 30)
+
+    class Ahead(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime.now(tz) + dt.timedelta(days=3_650)
+
+    jumped = SimpleNamespace(datetime=Ahead, timezone=dt.timezone, timedelta=dt.timedelta)
+    monkeypatch.setattr(deduplicate, "dt", jumped)
+    copy = draft("later", "story 0")
+    asked = deduplicate._AskLedger(ledger, dt.timedelta(days=7), 1.0)
+    asked.start_bundle()
+    assert not list(asked.process(copy, Timestamp(0)))
+    (out,) = asked.finish_bundle()
+    assert isinstance(out, TaggedOutput)
+    assert out.tag == deduplicate.DUPLICATES
+    # What the record says is the machine's own time, as everybody's is.
+    assert out.value.value.duplicate.detected_at.year > dt.datetime.now().year + 8
