@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-FIRST, LEAST, MOST = 500, 50, 5_000
+# Small at first: who restarts a run waits for the first of them.
+FIRST, LEAST, MOST = 100, 50, 5_000
 TARGET_SECONDS = 1.0
 GROWTH = 2.0
 

@@ -23,7 +23,7 @@ FILE = 10_000
 
 
 def main(messages: int) -> None:
-    print("\nfrom the start of `run` to its first record (--roll_seconds 1)")
+    print("\nfrom the start of `run` to its first record (--roll_records 1)")
     print(f"{'ids in the ledger':>18}{'seconds, with entities':>24}{'without':>9}")
     for known in KNOWN:
         with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def _first_record(root: Path, more: tuple[str, ...]) -> float:
         began = time.monotonic()
         command = queue.command(
             *("run", "--subscription", queue.subscription, "--output", root),
-            *("--roll_seconds", "1", *more),
+            *("--roll_records", "1", *more),
         )
         run = subprocess.Popen(command, env=queue.environment(), stderr=subprocess.DEVNULL)
         try:
