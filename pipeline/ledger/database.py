@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 32 * 1024
 # SQLite before 3.32 takes at most 999 parameters in a statement.
 PARAMETERS = 900
 # What stands beside a database in WAL mode.
