@@ -1,12 +1,14 @@
 """Score entity models side by side: ``python -m pipeline.model.compare [--models NAME…]``.
 
 Two parts are scored: the Wikinews test part annotated by hand, which lies beside this file, and the
-held-out part of the entity corpora, which is left out where the corpora are not there. Every figure
-but the speed is the same in each run.
+held-out part of the entity corpora, which is left out where the corpora are not there. Then the
+linking of mentions, on articles of our own (``compare_linking``). Every figure but the speed is the
+same in each run.
 """
 
 import argparse
 import dataclasses
+import functools
 import pathlib
 import sys
 import time
@@ -16,9 +18,10 @@ import spacy
 from spacy.language import Language
 from thinc.api import use_ops
 
-from pipeline.model import default_model_path, evaluate
+from pipeline.model import compare_linking, default_model_path, evaluate
 from pipeline.model.corpus import LABELS, Chunk, CorpusError, Span, read_chunks, split
 from pipeline.model.gold import GoldSentence, read_gold
+from pipeline.model.linking_gold import read_linked
 
 OUR_LABELS: Mapping[str, str] = {
     **{label: label for label in LABELS},
@@ -34,6 +37,12 @@ UNUSED = ("tagger", "morphologizer", "attribute_ruler", "lemmatizer", "parser")
 SPEED_ROUNDS = 3
 SPEED_WORDS = 30_000
 """Words of one measurement, at least; the best of the rounds counts: a busy machine only slows."""
+
+
+LINKING = (
+    "Linking, test part: our own articles, written before linking was changed by the other part",
+    "Linking, development part: our own articles that linking was changed by",
+)
 
 
 class ModelNotUsable(ValueError):
@@ -206,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             models = {"shipped": load(str(default_model_path()))}
             models |= {pathlib.Path(name).name: load(name) for name in options.models}
             gold = gold_part(read_gold("test"))
+            linked = read_linked("test"), read_linked("dev")
         except (ModelNotUsable, CorpusError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -217,6 +227,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"## Held-out part of the corpora\nLeft out: no corpora in {options.data}.\n")
         else:
             for line in report(held_out, models):
+                print(line)
+        finders = {name: functools.partial(predict, nlp) for name, nlp in models.items()}
+        for heading, articles in zip(LINKING, linked, strict=True):
+            for line in compare_linking.report(heading, articles, finders):
                 print(line)
         print("## Speed in one process on one core\n\n| model | version | words/s |\n|---|---|---|")
         for name, nlp in models.items():

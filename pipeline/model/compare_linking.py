@@ -96,6 +96,8 @@ def _row(name: str, joiner: str, scores: Sequence[clusters.Score]) -> str:
     ]
     shown = [f"{cell * 100:.1f}" for cell in cells]
     shown.insert(3, f"{low * 100:.1f}–{high * 100:.1f}")
-    return "| " + " | ".join(
-        [name, joiner, *shown, str(len(total.wrong_joins)), str(total.split)]
-    ) + " |"
+    return (
+        "| "
+        + " | ".join([name, joiner, *shown, str(len(total.wrong_joins)), str(total.split)])
+        + " |"
+    )

@@ -1,4 +1,4 @@
-"""Articles of our own with their entities by hand: ``gold/linking_dev.txt`` and ``linking_test.txt``.
+"""Articles of our own, linked by hand: ``gold/linking_dev.txt`` and ``linking_test.txt``.
 
 An article is a line ``=== NUMBER subject``, a line that is its title, a blank line, and paragraphs
 parted by blank lines. A mention stands in brackets, ``[Vladimir Putin|PERSON]``; where it is not

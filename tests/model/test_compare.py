@@ -63,6 +63,8 @@ class TestCommand:
         printed = capsys.readouterr().out
         assert "Wikinews test part" in printed
         assert "Left out: no corpora" in printed
+        assert printed.count("## Linking, ") == 2
+        assert "| shipped | linking | " in printed
         assert "words/s" in printed
 
     def test_with_corpora_each_has_a_row(
