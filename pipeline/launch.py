@@ -19,9 +19,11 @@ from typing import Any
 
 from pipeline.arguments import SUBSCRIPTION
 from pipeline.errors import UsageError
+from pipeline.ledger import database_path
 from pipeline.option_list import defaults
 from pipeline.processes import Processes, count_of, entity_workers_of
 from pipeline.transforms.model_workers import load_early
+from pipeline.transforms.spacy_model import check_model
 from pipeline.watch.summary import Summary
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,10 @@ def launch(given: Mapping[str, Any], flags: Sequence[str] = ()) -> Summary:
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """Looks the options over before anything is opened.
+    """Looks the options over before anything is opened, so that what is wrong is said at once.
+
+    Args:
+        given: every option of ours, by name.
 
     Raises:
         UsageError: one of them is missing or wrong.
@@ -74,6 +79,17 @@ def check(given: Mapping[str, Any]) -> None:
         raise UsageError(
             f"--output {given['output']}: only a local folder can be written to so far"
         )
+    try:
+        if given["state"]:
+            database_path(given["state"])
+        if not given["no_entities"]:
+            check_model(given["spacy_model"])
+        if given["tag_rules"]:
+            from pipeline.transforms.rule_file import read_rules
+
+            read_rules(given["tag_rules"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def new_run_id() -> str:

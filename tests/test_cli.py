@@ -220,7 +220,7 @@ class TestOptions:
         ]  # fmt: skip
 
     def test_the_check_takes_what_is_right(self) -> None:
-        check({"subscription": SUBSCRIPTION, "output": "x"})
+        check({**defaults(), "subscription": SUBSCRIPTION, "output": "x"})
 
     def test_run_ids_differ(self) -> None:
         assert len({new_run_id() for _ in range(100)}) == 100
