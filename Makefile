@@ -22,8 +22,8 @@ help: ## list the targets
 run: $(STAMP) ## broker, sample articles, streaming run, summary; stops by itself
 	$(BIN)/python -m pipeline demo $(DEMO)
 
-test: $(STAMP) ## every test; what needs a part that is missing is skipped, with the reason
-	$(BIN)/python -m pytest $(TESTS)
+test: $(STAMP) ## every test, in JOBS processes (2); what needs a part that is missing is skipped
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(TESTS)
 
 lint: $(STAMP) ## ruff (rules and format), mypy --strict
 	$(BIN)/ruff check .

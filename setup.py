@@ -55,6 +55,7 @@ setup(
             "polars>=1",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6,<4",
             "ruff>=0.9",
             "types-PyYAML",
         ],

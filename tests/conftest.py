@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
 
@@ -43,3 +44,15 @@ def google_address() -> Iterator[str]:
             yield address
     except EmulatorMissingError as missing:
         pytest.skip(str(missing))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """What tests have to say whether they fail or not: `record_property("said", …)`.
+
+    Printed by a test it would be lost where tests run in several processes.
+    """
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "said" and report.when == "call":
+                    terminalreporter.write_line(f"{report.nodeid}: {value}")

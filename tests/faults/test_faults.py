@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,14 +59,15 @@ def on_google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Resul
         yield thread.submit(strike, "google", faults, folder)
 
 
-def check(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        print(f"\n{result.summary()}")
+def check(result: Result, record_property: Callable[[str, object], None]) -> None:
+    record_property("said", result.summary())
     assert result.sound, f"FAULT_SEED={SEED}\n{result.table()}"
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
-def test_nothing_is_lost_or_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost_or_twice(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     faults = [fault for fault in all_faults() if fault.name not in ON_GOOGLE]
     named = [fault for fault in faults if fault.name in FAILPOINT_FAULTS]
     left_to_others = random.Random(SEED).sample(named, len(named) - AT_FAILPOINTS)
@@ -75,19 +76,19 @@ def test_nothing_is_lost_or_twice(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert all(row.times == 1 for row in result.rows.values())
     # Every one of them was recovered from.
     assert all(row.seconds for row in result.rows.values()), result.table()
-    check(result, capsys)
+    check(result, record_property)
 
 
 @pytest.mark.timeout(TIMEOUT_SECONDS)
 def test_nor_with_googles_emulator(
-    on_google: Future[Result], capsys: pytest.CaptureFixture[str]
+    on_google: Future[Result], record_property: Callable[[str, object], None]
 ) -> None:
     try:
         result = on_google.result()
     except EmulatorMissingError as missing:
         pytest.skip(str(missing))
     assert {name: row.times for name, row in result.rows.items()} == dict.fromkeys(ON_GOOGLE, 1)
-    check(result, capsys)
+    check(result, record_property)
 
 
 def test_every_failpoint_is_a_fault() -> None:

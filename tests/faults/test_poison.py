@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,7 +86,9 @@ def test_poison_harms_nobody_else(queue: Queue, tmp_path: Path, model: Path) -> 
     audited(queue, output, len(samples))
 
 
-def test_workers_killed_at_random_moments(queue: Queue, tmp_path: Path, model: Path) -> None:
+def test_workers_killed_at_random_moments(
+    queue: Queue, tmp_path: Path, model: Path, record_property: Callable[[str, object], None]
+) -> None:
     """While they load, while they are idle, while they read: the run goes on, and loses nothing."""
     seed = int(os.environ.get("KILL_SEED", random.SystemRandom().randrange(1 << 32)))
     chance = random.Random(seed)
@@ -120,7 +123,7 @@ def test_workers_killed_at_random_moments(queue: Queue, tmp_path: Path, model: P
         run.kill()
         run.wait()
     replaced = log.read_text().count("was ended by signal SIGKILL")
-    print(f"seed {seed}: {KILLS} kills, {replaced} seen, {messages} messages")
+    record_property("said", f"seed {seed}: {KILLS} kills, {replaced} seen, {messages} messages")
     assert 0 < replaced <= KILLS, f"seed {seed}"
     assert named(output) == [NAME] * messages, f"seed {seed}"
     assert counts(output) == {"articles": messages, "duplicates": 0, "dead_letters": 0}
