@@ -18,14 +18,11 @@ from pipeline.options import ArticleOptions
 from pipeline.records import Article, DeadLetter, Draft
 from pipeline.transforms.linking import Found, link
 from pipeline.transforms.model_handler import (
-    BATCH_ARTICLES,
-    BATCH_CHARACTERS,
     STAGE,
     SpacyModelHandler,
     workers_from,
 )
-from pipeline.transforms.model_workers import TIMEOUT_SECONDS
-from pipeline.transforms.spacy_model import Reading, check_model
+from pipeline.transforms.spacy_model import check_model
 
 
 class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOutputsTuple]):
@@ -40,49 +37,27 @@ class ExtractEntities(beam.PTransform[beam.PCollection[Draft], beam.pvalue.DoOut
     inference_batch_latency_micro_secs, model_byte_size, load_model_latency_milli_secs …).
 
     Args:
-        model: an installed spaCy package or a folder; None is the model shipped.
-        max_attempts: tries of one article.
-        reading: labels left out and limits of the texts.
-        batch_articles, batch_characters: a batch is full at so many.
-        workers: processes that hold the model; 0 has it in this one, which then a model that
-            crashes ends, and one that hangs stops.
-        timeout: seconds that a worker has for one answer.
+        handler: reads the articles; it says which model, in what processes, by what limits.
 
     Raises:
         ModelNotFound: when constructed, so before a pipeline starts; one line that says what to do.
     """
 
-    def __init__(
-        self,
-        model: str | None = None,
-        *,
-        max_attempts: int = 3,
-        reading: Reading | None = None,
-        batch_articles: int = BATCH_ARTICLES,
-        batch_characters: int = BATCH_CHARACTERS,
-        workers: int = 0,
-        timeout: float = TIMEOUT_SECONDS,
-    ) -> None:
+    def __init__(self, handler: SpacyModelHandler) -> None:
         super().__init__()
-        self._info = check_model(model)
-        self._handler = SpacyModelHandler(
-            model,
-            max_attempts=max_attempts,
-            reading=reading,
-            batch_articles=batch_articles,
-            batch_characters=batch_characters,
-            workers=workers,
-            timeout=timeout,
-        )
+        self._info = check_model(handler.model)
+        self._handler = handler
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> ExtractEntities:
         """`--spacy_model`, `--max_attempts`, `--entity_workers` and `--model_timeout`."""
         return cls(
-            options.spacy_model,
-            max_attempts=options.max_attempts,
-            workers=workers_from(options),
-            timeout=options.model_timeout,
+            SpacyModelHandler(
+                options.spacy_model,
+                max_attempts=options.max_attempts,
+                workers=workers_from(options),
+                timeout=options.model_timeout,
+            )
         )
 
     def expand(self, drafts: beam.PCollection[Draft]) -> beam.pvalue.DoOutputsTuple:

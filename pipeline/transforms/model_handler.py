@@ -93,6 +93,15 @@ class SpacyModelHandler(ModelHandler[Draft, PredictionResult, Model]):
 
     The handler is pickled with the graph and holds the model's name only, so that each machine
     finds the model where it has it.
+
+    Args:
+        model: an installed spaCy package or a folder; None is the model shipped.
+        max_attempts: tries of one article.
+        reading: labels left out and limits of the texts.
+        batch_articles, batch_characters: a batch is full at so many.
+        workers: processes that hold the model; 0 has it in this one, which then a model that
+            crashes ends, and one that hangs stops.
+        timeout: seconds that a worker has for one answer.
     """
 
     def __init__(
@@ -115,17 +124,17 @@ class SpacyModelHandler(ModelHandler[Draft, PredictionResult, Model]):
                 weigh, batch_articles=batch_articles, batch_characters=batch_characters
             ),
         )
-        self._model = model
+        self.model = model
         self._max_attempts = max_attempts
         self._reading = reading or Reading()
         self._workers = workers
         self._timeout = timeout
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._model!r})"
+        return f"{type(self).__name__}({self.model!r})"
 
     def load_model(self) -> Model:
-        return open_model(self._model, self._workers, self._timeout)
+        return open_model(self.model, self._workers, self._timeout)
 
     def run_inference(
         self,

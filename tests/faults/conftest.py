@@ -1,14 +1,16 @@
-"""The queue of the end-to-end tests, for faults too."""
+"""The queue of the faults: on a broker of its own, whose leases can be ended at will."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.endtoend.commands import Queue
+from tests.faults.clocks import ClockedQueue, clocked_queue
 
 
 @pytest.fixture
-def queue(embedded_address: str, monkeypatch: pytest.MonkeyPatch) -> Queue:
+def queue() -> Iterator[ClockedQueue]:
     """A new topic and subscription on the embedded broker."""
-    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", embedded_address)
-    return Queue(embedded_address).create()
+    with clocked_queue() as queue:
+        yield queue

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from pipeline import failpoints
 from pipeline.samples import generate
 from tests.endtoend.commands import counts, expected, message_ids
-from tests.faults.clocks import ClockedQueue, clocked_queue
+from tests.faults.clocks import ClockedQueue
 from tests.waiting import eventually
 
 SAMPLES = list(generate(200, seed=52))
-
-
-@pytest.fixture
-def queue() -> Iterator[ClockedQueue]:
-    with clocked_queue() as queue:
-        yield queue
 
 
 def test_a_drain_that_hangs(queue: ClockedQueue, tmp_path: Path) -> None:

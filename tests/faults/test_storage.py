@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.samples import generate
 from tests.endtoend.commands import Queue, counts, expected, message_ids
-from tests.faults.clocks import ClockedQueue, clocked_queue
+from tests.faults.clocks import ClockedQueue
 from tests.waiting import eventually
 
 MESSAGES = 600
@@ -62,12 +62,6 @@ class Disk:
 
     def unmount(self) -> None:
         subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
-
-
-@pytest.fixture
-def queue() -> Iterator[ClockedQueue]:
-    with clocked_queue() as queue:
-        yield queue
 
 
 @pytest.fixture

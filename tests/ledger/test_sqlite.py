@@ -20,16 +20,6 @@ A_DAY = dt.timedelta(days=1)
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def database(root: Path) -> Path:
-    return root / "_state" / "ledger.sqlite3"
-
-
-@pytest.fixture
 def ledger(database: Path, root: Path) -> Iterator[SqliteLedger]:
     with_close = SqliteLedger(database, root)
     yield with_close

@@ -34,16 +34,6 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-@pytest.fixture
-def database(root: Path) -> Path:
-    return root / "_state" / "ledger.sqlite3"
-
-
 @contextmanager
 def opened(database: Path, root: Path, **how: float) -> Iterator[SqliteLedger]:
     ledger = SqliteLedger(database, root, **how)  # type: ignore[arg-type]

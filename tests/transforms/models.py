@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from pipeline.records import Article, Draft, Message, Processing
+from pipeline.transforms.linking import Found
 
 FAILS = "FAILS-ALWAYS"
 FAILS_ONCE = "FAILS-ONCE"
@@ -67,3 +68,7 @@ def draft(body: str, title: str | None = None, message_id: str = "1") -> Draft:
             processing=Processing("0", "test", warnings=("kept",)),
         ),
     )
+
+
+def texts_of(found: list[Found]) -> list[str]:
+    return [each.mention.text for each in found]

@@ -19,6 +19,7 @@ from pipeline.records import Draft
 from pipeline.transforms import model_handler, spacy_model
 from pipeline.transforms.entities import ExtractEntities, with_entities
 from pipeline.transforms.linking import link
+from pipeline.transforms.model_handler import SpacyModelHandler
 from pipeline.transforms.spacy_model import ModelNotFound, Reading, load_model
 from pipeline.watch.metrics import BATCH_SIZE, NAMESPACE
 from tests.transforms.models import FAILS, draft, save_model
@@ -87,7 +88,7 @@ class TestExtractEntities:
             draft(f"{FAILS} in Kyiv", None, "2"),
             draft("Nothing to see.", None, "3"),
         ]
-        articles, dead, _ = run(drafts, ExtractEntities(folder))
+        articles, dead, _ = run(drafts, ExtractEntities(SpacyModelHandler(folder)))
         assert dict(map(names, articles)) == {
             "1": [("Vladimir Putin", "PERSON", 3), ("Kyiv", "LOC", 2)],
             "3": [],
@@ -105,7 +106,7 @@ class TestExtractEntities:
 
     def test_everything_else_is_left_as_it_was(self, folder: str) -> None:
         before = draft("Kyiv", "A title")
-        (after,), _, _ = run([before], ExtractEntities(folder))
+        (after,), _, _ = run([before], ExtractEntities(SpacyModelHandler(folder)))
         assert after.message == before.message
         assert with_entities(before.article, [], "m", "1").entities == ()
         for name in ("title", "body", "article_id", "ingested_at", "tags", "attributes"):
@@ -113,7 +114,9 @@ class TestExtractEntities:
 
     def test_good_batches_from_the_start(self, folder: str) -> None:
         drafts = [draft("Kyiv " * 20, None, str(i)) for i in range(100)]
-        articles, _, result = run(drafts, ExtractEntities(folder, batch_articles=20))
+        articles, _, result = run(
+            drafts, ExtractEntities(SpacyModelHandler(folder, batch_articles=20))
+        )
         assert len(articles) == 100
         sizes = distribution(result, BATCH_SIZE)
         assert (sizes.count, sizes.min, sizes.max) == (5, 20, 20)
@@ -122,7 +125,8 @@ class TestExtractEntities:
         lengths = [10, 2_000, 300, 300, 300, 5_000, 10, 10]
         drafts = [draft("x " * (n // 2), None, str(i)) for i, n in enumerate(lengths)]
         articles, _, result = run(
-            drafts, ExtractEntities(folder, batch_articles=100, batch_characters=1_000)
+            drafts,
+            ExtractEntities(SpacyModelHandler(folder, batch_articles=100, batch_characters=1_000)),
         )
         assert sorted(names(each)[0] for each in articles) == [str(i) for i in range(8)]
         sizes = distribution(result, BATCH_SIZE)
@@ -138,7 +142,7 @@ class TestExtractEntities:
         monkeypatch.setattr(model_handler, "observe", lambda name, value: batches.append(value))
         spacy_model._loaded.cache_clear()
         drafts = [draft("Kyiv", None, str(i)) for i in range(30)]
-        articles, _, _ = run(drafts, ExtractEntities(folder), bundles=6)
+        articles, _, _ = run(drafts, ExtractEntities(SpacyModelHandler(folder)), bundles=6)
         assert len(articles) == 30
         assert batches == [5] * 6
         assert loads == [folder]
@@ -152,7 +156,7 @@ class TestExtractEntities:
             results = (
                 pipeline
                 | beam.Create([draft("Vladimir Putin", None, "1"), draft(FAILS, None, "2")])
-                | ExtractEntities(folder)
+                | ExtractEntities(SpacyModelHandler(folder))
             )
             assert_that(
                 results.articles | beam.Map(names),
@@ -172,13 +176,13 @@ class TestExtractEntities:
             raise ZeroDivisionError("a fault of ours")
 
         monkeypatch.setattr("pipeline.transforms.entities.link", broken)
-        articles, (letter,), _ = run([draft("Kyiv")], ExtractEntities(folder))
+        articles, (letter,), _ = run([draft("Kyiv")], ExtractEntities(SpacyModelHandler(folder)))
         assert not articles
         assert (letter.stage, letter.error_type) == ("entities", "unexpected")
 
     def test_missing_model_says_so_before_anything_runs(self) -> None:
         with pytest.raises(ModelNotFound):
-            ExtractEntities("en_core_web_nope")
+            ExtractEntities(SpacyModelHandler("en_core_web_nope"))
 
     def test_options(self, folder: str) -> None:
         options = ArticleOptions(["--spacy_model", folder, "--max_attempts", "1"])
@@ -189,7 +193,8 @@ class TestExtractEntities:
     def test_reading_reaches_the_model(self, folder: str) -> None:
         reading = Reading(ignored_labels=frozenset({"LOC"}))
         (article,), _, _ = run(
-            [draft("Vladimir Putin in Kyiv")], ExtractEntities(folder, reading=reading)
+            [draft("Vladimir Putin in Kyiv")],
+            ExtractEntities(SpacyModelHandler(folder, reading=reading)),
         )
         assert names(article)[1] == [("Vladimir Putin", "PERSON", 1)]
 

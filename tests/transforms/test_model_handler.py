@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import DeadLetter
-from pipeline.transforms.linking import Found
 from pipeline.transforms.model_handler import SpacyModelHandler, weigh
 from pipeline.transforms.spacy_model import SpacyModel, load_model
 from tests.transforms import models
-from tests.transforms.models import FAILS, FAILS_ONCE, draft, save_model
+from tests.transforms.models import FAILS, FAILS_ONCE, draft, save_model, texts_of
 
 NAMES = {"PERSON": ["Vladimir Putin"], "LOC": ["Kyiv"]}
 
@@ -27,10 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def model(folder: pathlib.Path) -> SpacyModel:
     return load_model(str(folder))
-
-
-def texts_of(found: list[Found]) -> list[str]:
-    return [each.mention.text for each in found]
 
 
 class TestHandler:

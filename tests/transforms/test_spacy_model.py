@@ -25,7 +25,7 @@ from pipeline.transforms.spacy_model import (
     split,
     trim,
 )
-from tests.transforms.models import FAILS, save_model
+from tests.transforms.models import FAILS, save_model, texts_of
 
 NAMES = {
     "PERSON": ["Vladimir Putin", "Ann 👩‍👩‍👧 Lee", "Vladimir\nPutin", "Zoe\u0308 Kru\u0308ger"],
@@ -67,10 +67,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def model(folder: pathlib.Path) -> SpacyModel:
     return load_model(str(folder))
-
-
-def texts_of(found: list[Found]) -> list[str]:
-    return [each.mention.text for each in found]
 
 
 class TestCheckModel:
