@@ -9,8 +9,7 @@ from typing import Any, cast
 import fastavro
 
 import pipeline.schemas as schemas
-from pipeline.watch import container
-from pipeline.watch.output import Damaged
+from pipeline.watch.output import opened
 
 
 def read_fields(
@@ -24,14 +23,9 @@ def read_fields(
     Raises:
         Damaged: it cannot be read.
     """
-    try:
-        container.check(path)
+    with opened(root, path) as file:
         schema = _narrowed(schemas.load(kind), kind, fields)
-        with path.open("rb") as file:
-            yield from cast("Iterator[dict[str, Any]]", fastavro.reader(file, schema))
-    except Exception as error:
-        name = path.relative_to(root).as_posix()
-        raise Damaged(f"{name} cannot be read: {type(error).__name__}: {error}") from error
+        yield from cast("Iterator[dict[str, Any]]", fastavro.reader(file, schema))
 
 
 def _narrowed(schema: Mapping[str, Any], kind: str, fields: Mapping[str, Set[str]]) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import fastavro
 
@@ -53,19 +54,30 @@ def read(root: Path, kind: str, path: Path) -> Iterator[dict[str, Any]]:
     Raises:
         Damaged: it cannot be read.
     """
+    with opened(root, path) as file:
+        written = fastavro.reader(file).writer_schema
+        if not isinstance(written, dict) or written.get("type") != "record":
+            raise ValueError("its schema is not that of a record")
+        file.seek(0)
+        pairs = schemas.has_pairs(written)
+        today = schemas.load(kind, pairs=pairs)
+        for record in cast("Iterator[dict[str, Any]]", fastavro.reader(file, today)):
+            if pairs:
+                with_maps(record)
+            yield record
+
+
+@contextlib.contextmanager
+def opened(root: Path, path: Path) -> Iterator[BinaryIO]:
+    """The file, its frame found in order.
+
+    Raises:
+        Damaged: it is not, or what reads it within the block fails.
+    """
     try:
         container.check(path)
         with path.open("rb") as file:
-            written = fastavro.reader(file).writer_schema
-            if not isinstance(written, dict) or written.get("type") != "record":
-                raise ValueError("its schema is not that of a record")
-            file.seek(0)
-            pairs = schemas.has_pairs(written)
-            today = schemas.load(kind, pairs=pairs)
-            for record in cast("Iterator[dict[str, Any]]", fastavro.reader(file, today)):
-                if pairs:
-                    with_maps(record)
-                yield record
+            yield file
     except Exception as error:
         name = path.relative_to(root).as_posix()
         raise Damaged(f"{name} cannot be read: {type(error).__name__}: {error}") from error
