@@ -241,6 +241,22 @@ class TestWriteFile:
         assert len(write(tmp_path, ledger, "ab").records) == 2
         assert on_disk(tmp_path) == ["a", "b"]
 
+    def test_after_a_failure_others_may_take_its_messages_along(
+        self,
+        tmp_path: Path,
+        open_ledger: Callable[[], SqliteLedger],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """They come again in another company; the intent that failed must not keep them."""
+        ledger = open_ledger()
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "full")))
+            with pytest.raises(OSError, match="full"):
+                write(tmp_path, ledger, "ab")
+        written = write(tmp_path, ledger, "abc")
+        assert (len(written.records), written.elsewhere) == (3, ())
+        assert on_disk(tmp_path) == ["a", "b", "c"]
+
     @pytest.mark.parametrize("point", POINTS)
     @pytest.mark.parametrize("recovered", [True, False], ids=["restart", "taken over"])
     def test_killed_at_any_point_every_record_is_there_once(
