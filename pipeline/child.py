@@ -72,6 +72,7 @@ def run(
             drain=drain,
             report=lambda summary: send(SUMMARY, summary),
             opened=lambda: send(OPENED, None),
+            patient=not first,
         )
         send(SUMMARY, summary)
     except UsageError as error:

@@ -19,9 +19,10 @@ from pipeline import graph
 from pipeline.durable import make_folder
 from pipeline.errors import Failed, UsageError
 from pipeline.leases import close_leases, leases_of
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, LedgerUnavailable
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
+from pipeline.patience import Patience
 from pipeline.rebuild import refuse_behind, refuse_missing, standing
 from pipeline.runners.direct import StreamingDirectRunner
 from pipeline.sinks.files import sweep
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 GC_ALLOCATIONS = 20_000
 
 
+_patience = Patience((OSError, LedgerUnavailable))
+
+
 def stream_here(
     options: ArticleOptions,
     *,
@@ -48,6 +52,7 @@ def stream_here(
     shown: bool = False,
     report: Callable[[Summary], None] | None = None,
     opened: Callable[[], None] = lambda: None,
+    patient: bool = False,
 ) -> Summary:
     """Streams in this process, until drained.
 
@@ -57,6 +62,8 @@ def stream_here(
         shown: whether to show progress.
         report: is told how far the run has come, now and then.
         opened: called when output, ledger and subscription have been found in order.
+        patient: whether to wait for a disk that is full already at the start, or a ledger that is
+            locked: so does who joins a run that is under way.
 
     Raises:
         UsageError: an option cannot work.
@@ -68,7 +75,7 @@ def stream_here(
         closing.callback(close_workers)
         # Before the first lease begins to run.
         warm_up(options)
-        closing.enter_context(_opened(options))
+        closing.enter_context(_opened(options, patient=patient))
         opened()
         began = time.monotonic()
         result = pipeline.run()
@@ -109,24 +116,21 @@ def warm_up(options: ArticleOptions) -> None:
 
 
 @contextlib.contextmanager
-def _opened(options: ArticleOptions) -> Iterator[None]:
+def _opened(options: ArticleOptions, *, patient: bool) -> Iterator[None]:
     """The ledger and the leases, open while the pipeline runs."""
     ledger_at = LedgerAt.from_options(options)
     root = Path(options.output)
     with contextlib.ExitStack() as closing:
         try:
-            make_folder(root)
-            files = standing(root)
-            refuse_missing(ledger_at.uri, root, files)
             closing.callback(ledger_at.close)
-            others = ledger_at.get().other_outputs()
-            if others:
-                raise UsageError(
-                    f"the ledger {ledger_at.uri} belongs to the output {others[0]}: what is done "
-                    "there would be taken for done here. Give each output a ledger of its own"
+            if patient:
+                _patience.call(
+                    lambda: _open(ledger_at, root),
+                    seconds=options.storage_seconds,
+                    what=f"the output {root} cannot be opened",
                 )
-            refuse_behind(ledger_at.get(), ledger_at.uri, root, files)
-            recover(ledger_at.get(), root)
+            else:
+                _open(ledger_at, root)
             leases_of(options.subscription)
             closing.callback(_close_leases, options.subscription)
         except exceptions.GoogleAPIError as error:
@@ -140,6 +144,21 @@ def _opened(options: ArticleOptions) -> Iterator[None]:
         except OSError as error:
             raise Failed(f"--output {options.output} cannot be written: {error}") from error
         yield
+
+
+def _open(ledger_at: LedgerAt, root: Path) -> None:
+    """Opens the ledger, where it belongs to the output, and ends what the dead left open."""
+    make_folder(root)
+    files = standing(root)
+    refuse_missing(ledger_at.uri, root, files)
+    others = ledger_at.get().other_outputs()
+    if others:
+        raise UsageError(
+            f"the ledger {ledger_at.uri} belongs to the output {others[0]}: what is done "
+            "there would be taken for done here. Give each output a ledger of its own"
+        )
+    refuse_behind(ledger_at.get(), ledger_at.uri, root, files)
+    recover(ledger_at.get(), root)
 
 
 def _close_leases(subscription: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from pipeline.broker.core import SubscriptionConfig, TopicConfig
 from pipeline.leases import LeaseLedger, close_leases, leases_of
 from pipeline.records import Message
 from pipeline.sources.pubsub import Mark, MarkCoder, PubSubReader, PubSubSource
-from pipeline.sources.puller import Limits, SourceError
+from pipeline.sources.puller import Limits, Puller, SourceError
 from tests.waiting import eventually
 
 # A channel whose broker has just come back says so until it has tried to connect once more.
@@ -312,11 +313,21 @@ class TestTrouble:
 
 
 class TestWatermark:
-    def test_never_passes_an_unsettled_message_and_ends_at_the_end(self, queue: Queue) -> None:
+    def test_never_passes_an_unsettled_message_and_ends_at_the_end(
+        self, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         queue.publish(30)
         source = queue.source()
+        asked, pull = threading.Event(), Puller._pull_messages
+
+        def pull_once_asked(puller: Puller, wanted: int) -> list[object]:
+            asked.wait()
+            return pull(puller, wanted)
+
+        monkeypatch.setattr(Puller, "_pull_messages", pull_once_asked)
         reader = queue.reader(source)
         assert reader.get_watermark() == MIN_TIMESTAMP
+        asked.set()
         unsettled = {m.key: m for m in read(reader, 30)}
         while unsettled:
             oldest = min(m.publish_time for m in unsettled.values() if m.publish_time is not None)
