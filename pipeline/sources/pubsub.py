@@ -161,6 +161,8 @@ class PubSubReader(UnboundedReader):
 
     def get_checkpoint_mark(self) -> Mark:
         keys, self._since_mark = tuple(self._since_mark), []
+        if keys:
+            self._puller.handed_on(len(keys))
         return Mark(self._subscription, keys)
 
     def close(self) -> None:

@@ -29,6 +29,8 @@ PULL_SECONDS = 10.0
 LAST_PULL_SECONDS = 1.0
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 30.0
+# Of messages pulled and not handed on: what two bundles take, never less than this.
+LEAST_AHEAD = 100
 # Room is looked for again at least this often while draining could be asked for.
 WAIT_SECONDS = 0.5
 
@@ -97,6 +99,7 @@ class Puller:
         self._quota = quota
         self._client = subscriber_client()
         self._ready: collections.deque[Message] = collections.deque()
+        self._ahead = min(LEAST_AHEAD, limits.pull_messages)
         self._changed = threading.Condition()
         self._stopped = False
         self._error: BaseException | None = None
@@ -113,9 +116,20 @@ class Puller:
                 raise SourceError(str(self._error)) from self._error
             if not self._ready:
                 return None
-            if len(self._ready) == self._limits.pull_messages:
+            if len(self._ready) == self._ahead:
                 self._changed.notify_all()
             return self._ready.popleft()
+
+    def handed_on(self, messages: int) -> None:
+        """Learns what a bundle took: so much more than that waits here, and no more.
+
+        Where entities are read a thousand messages are ten seconds of work, which another process
+        could be doing.
+        """
+        with self._changed:
+            wanted = max(LEAST_AHEAD, 2 * messages, self._ahead // 2)
+            self._ahead = min(wanted, self._limits.pull_messages)
+            self._changed.notify_all()
 
     def wait(self, seconds: float) -> None:
         with self._changed:
@@ -187,7 +201,7 @@ class Puller:
         if not self._wait_for_room():
             return True
         room = self._limits.max_unsettled_messages - self._leases.unsettled
-        reserved = self._quota.reserve(min(self._limits.pull_messages, room))
+        reserved = self._quota.reserve(min(self._ahead, room))
         if not reserved:
             # The rest has been promised to others, who may give some of it back.
             with self._changed:
@@ -208,7 +222,7 @@ class Puller:
         """
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._stopped or len(self._ready) < self._limits.pull_messages, WAIT_SECONDS
+                lambda: self._stopped or len(self._ready) < self._ahead, WAIT_SECONDS
             ):
                 # Nobody asked whether there was more: this is no idle time.
                 self._last_message = time.monotonic()

@@ -3,22 +3,17 @@
      batch ─► part ─► pipe ─► worker (spaCy and the model, see `model_worker`)
          └──► part ─► pipe ─► worker
 
-A worker that dies, or gives no answer in time, is killed and replaced. What it was reading is known
+A worker that dies, or gives no answer in time, is killed and replaced; one that says it is worn
+goes on until another has loaded the model. What it was reading is known
 to the pool alone; the caller gets an exception for these articles, and the mentions of all others.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
-import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from multiprocessing import resource_tracker
 from multiprocessing.util import Finalize
 from typing import Any
 
@@ -27,6 +22,7 @@ from pipeline.records import Mention
 from pipeline.transforms import model_worker
 from pipeline.transforms.linking import Found
 from pipeline.transforms.spacy_model import Reading, check_model
+from pipeline.transforms.worker_process import END_SECONDS, WorkerProcess
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -35,9 +31,6 @@ TIMEOUT_SECONDS = 60.0
 
 STARTS = 3
 """Tries to start a worker that dies before it is ready: it may have been killed from outside."""
-
-END_SECONDS = 10.0
-"""A process that was killed is gone in milliseconds, unless the machine has no time for it."""
 
 Texts = tuple[str | None, str]
 """Title and body of an article."""
@@ -97,7 +90,8 @@ class ModelWorkers:
         self._reading = threading.Lock()
         self._changing = threading.Lock()
         self._closed = False
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
+        self._successors: dict[int, WorkerProcess] = {}
         try:
             # All are started before one is waited for.
             for place in range(count):
@@ -143,12 +137,13 @@ class ModelWorkers:
         """Ends all workers. A batch that is being read fails."""
         with self._changing:
             self._closed = True
-        for worker in self._workers:
+            every = [*self._workers, *self._successors.values()]
+        for worker in every:
             worker.kill()
         # Who reads sees a pipe break, and lets the lock go.
         if self._reading.acquire(timeout=END_SECONDS):
             self._reading.release()
-        for worker in self._workers:
+        for worker in every:
             worker.end()
 
     def _side_by_side(
@@ -162,6 +157,7 @@ class ModelWorkers:
 
     def _send(self, place: int, part: Sequence[Texts], reading: Reading) -> float:
         """Gives a part to the worker at `place`; returns the time until which it may take."""
+        self._relieve(place)
         worker = self._workers[place]
         if worker.busy:
             # With a batch that was given up: its answer must not be taken for that of this one.
@@ -198,11 +194,11 @@ class ModelWorkers:
             what = f"was ended by {how}"
         else:
             worker.busy = False
-            if kind == model_worker.FOUND:
-                return [
-                    list(_found(texts, rows)) for texts, rows in zip(part, content, strict=True)
-                ]
-            return ModelFailed(*content)
+            if kind == model_worker.FAILED:
+                return ModelFailed(*content)
+            if kind == model_worker.WORN:
+                self._renew(place)
+            return [list(_found(texts, rows)) for texts, rows in zip(part, content, strict=True)]
         _LOGGER.warning(
             "model worker %d %s with %d articles in hand: replaced", worker.pid, what, len(part)
         )
@@ -214,13 +210,36 @@ class ModelWorkers:
             if self._closed:
                 raise Failed("the model workers were closed while they were at work")
             try:
-                worker = _Worker(self._location, self._timeout)
+                worker = WorkerProcess(self._location, self._timeout)
             except OSError as error:
                 # No memory or no process to be had, which is no fault of any article.
                 raise Failed(f"a process for the model cannot be started: {error}") from error
             self._workers[place : place + 1] = [worker]
 
-    def _ready(self, place: int) -> _Worker:
+    def _renew(self, place: int) -> None:
+        """Begins to start the process that is to take the place over."""
+        with self._changing:
+            if self._closed or place in self._successors:
+                return
+            try:
+                self._successors[place] = WorkerProcess(self._location, self._timeout)
+            except OSError as error:
+                # What is worn goes on, and asks again after its next part.
+                _LOGGER.debug("a model worker could not be renewed: %s", error)
+
+    def _relieve(self, place: int) -> None:
+        """Lets a successor that has loaded its model, or failed to, take the place over."""
+        with self._changing:
+            successor = self._successors.get(place)
+            if self._closed or successor is None or not successor.connection.poll():
+                return
+            del self._successors[place]
+            worn, self._workers[place] = self._workers[place], successor
+        worn.kill()
+        worn.end()
+        _LOGGER.debug("model worker %d took over from %d", successor.pid, worn.pid)
+
+    def _ready(self, place: int) -> WorkerProcess:
         """The worker at `place`, when it has its model."""
         how = ""
         for _ in range(STARTS):
@@ -251,69 +270,6 @@ class ModelWorkers:
         )
 
 
-class _Worker:
-    """A process, and our end of the pipe to it."""
-
-    def __init__(self, location: str, timeout: float) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self._limit(timeout)
-        self._process = context.Process(
-            target=model_worker.run,
-            args=(location, timeout, theirs),
-            name="model-worker",
-            daemon=True,
-        )
-        # Started with the first process it would let the signals through again.
-        resource_tracker.ensure_running()
-        # Inherited, the mask holds signals back until the process ignores them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, model_worker.SIGNALS)
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            theirs.close()
-        self.pid = self._process.pid or 0
-        self.ready = False
-        self.busy = False
-
-    def _limit(self, timeout: float) -> None:
-        """Neither end may block the other: a stopped process takes nothing from its pipe."""
-        with socket.socket(fileno=os.dup(self.connection.fileno())) as pipe:
-            # The timeout that `socket.setdefaulttimeout` may have set would make it non-blocking.
-            pipe.setblocking(True)
-            seconds = struct.pack("ll", int(timeout) + 1, 0)
-            for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-                pipe.setsockopt(socket.SOL_SOCKET, option, seconds)
-
-    @property
-    def ended(self) -> bool:
-        """Whether an idle worker is there no more: what comes from it can only be its end."""
-        return self.ready and (self.connection.closed or self.connection.poll())
-
-    def receive(self, timeout: float) -> Any:
-        """What the worker says.
-
-        Raises:
-            TimeoutError, BlockingIOError: nothing, or not all of it, came in time.
-            EOFError, OSError: it has ended.
-        """
-        if not self.connection.poll(max(0.0, timeout)):
-            raise TimeoutError
-        return self.connection.recv()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def end(self) -> str:
-        """Waits for its end, and makes it come where it must; returns how it ended."""
-        self._process.join(END_SECONDS)
-        self._process.kill()
-        self._process.join(END_SECONDS)
-        self.connection.close()
-        return how_it_ended(self._process.exitcode)
-
-
 def divide(lengths: Sequence[int], count: int) -> list[tuple[int, int]]:
     """At most `count` ranges that cover all, in order, none empty, of about the same total length.
 
@@ -339,17 +295,6 @@ def cannot_be_loaded(model: str, exception_class: str, text: str) -> str:
     """One line for a model that is there and raises when it is loaded."""
     what = exception_class.removeprefix("builtins.")
     return f"the model {model} cannot be loaded: {what}: {' '.join(text.split())}"
-
-
-def how_it_ended(code: int | None) -> str:
-    """A process's exit code in words, as they follow "ended by"."""
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        # Real-time signals have no names.
-        return f"signal {-code}"
 
 
 def _found(texts: Texts, rows: Sequence[model_worker.Row]) -> Iterator[Found]:

@@ -6,6 +6,7 @@ read no article must not pay it. Beam is never imported: a model worker has no u
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -39,6 +40,20 @@ WORD_CHARACTERS = 100
 
 spaCy's tokenizer takes quadratic time over a run of signs: 12 s were seen for 10,000 emoji in a
 row, which for a million would be a day. In runs of up to 100 a million take about 10 s.
+"""
+
+KEPT_WORDS = 50_000
+"""So many words, the first that it meets, a model keeps: what is common comes first.
+
+All later ones are forgotten after their batch. Were all forgotten, "the" would be looked into anew
+for every batch: a fifth of the time that reading takes.
+"""
+
+VOCABULARY_WORDS = 1_000_000
+"""A vocabulary that has met so many words has had its day.
+
+`memory_zone` forgets words, but in preshed 3.0 the cell of a word that was forgotten counts as
+filled, and where enough are filled a table doubles: 30 bytes for every new word of every batch.
 """
 
 # Found in spaCy's own pipelines and of no use to entities; rulers may match on what they set.
@@ -76,6 +91,8 @@ class Reading:
     ignored_labels: frozenset[str] = NOT_NAMES
     document_characters: int = DOCUMENT_CHARACTERS
     word_characters: int = WORD_CHARACTERS
+    kept_words: int = KEPT_WORDS
+    vocabulary_words: int = VOCABULARY_WORDS
 
 
 def check_model(model: str | None = None) -> ModelInfo:
@@ -96,15 +113,21 @@ def check_model(model: str | None = None) -> ModelInfo:
             )
         return _describe(folder, str(folder))
     path = pathlib.Path(model)
-    if path.exists():
+    if _exists(path):
         if not (path / "config.cfg").is_file():
             raise ModelNotFound(
-                f"{model} is not a spaCy model: a model is a folder with meta.json and config.cfg"
+                f"{model!r} is not a spaCy model: a model is a folder with meta.json and config.cfg"
             )
         return _describe(path, str(path.resolve()))
     if not model.isidentifier():
-        raise ModelNotFound(f"there is no spaCy model at {model}: give a folder or a package name")
-    spec = importlib.util.find_spec(model)
+        raise ModelNotFound(
+            f"there is no spaCy model at {model!r}: give a folder or a package name"
+        )
+    try:
+        spec = importlib.util.find_spec(model)
+    except ValueError:
+        # Something like `__main__`, which is there and came from nowhere.
+        spec = None
     if spec is None or spec.origin is None:
         raise ModelNotFound(
             f"the spaCy model {model} is not installed: run `python -m spacy download {model}`, "
@@ -116,14 +139,22 @@ def check_model(model: str | None = None) -> ModelInfo:
     return _describe(package, model)
 
 
+def _exists(path: pathlib.Path) -> bool:
+    """False too for what cannot be a path: too long, or with a zero in it."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _describe(folder: pathlib.Path, location: str) -> ModelInfo:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         name, version = f"{meta['lang']}_{meta['name']}", str(meta["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelNotFound(
-            f"{folder} is not a spaCy model: meta.json with lang, name and version is needed "
-            f"({type(error).__name__})"
+            f"{str(folder)!r} is not a spaCy model: meta.json with lang, name and version is "
+            f"needed ({type(error).__name__})"
         ) from error
     return ModelInfo(name, version, location)
 
@@ -198,9 +229,7 @@ class SpacyModel:
         ]
         texts = [self._readable(text[start:end], reading) for _, _, text, start, end in parts]
         sentences = 0
-        # Words met on the way are forgotten at the end of the zone; without it a stream's
-        # vocabulary grows without end. No Doc may leave it.
-        with self._lock, self._nlp.memory_zone():
+        with self._lock, self._zone(reading):
             for part, doc in zip(parts, self._nlp.pipe(texts), strict=True):
                 number, name, text, start, _ = part
                 if start == 0:
@@ -214,6 +243,21 @@ class SpacyModel:
                     # The whitespace between two parts is the next sentence's, not one of its own.
                     sentences -= 1
         return found
+
+    def _zone(self, reading: Reading) -> contextlib.AbstractContextManager[object]:
+        """Where a batch is read; no `Doc` may leave it.
+
+        Words met on the way are forgotten at its end, once enough are known: without that a
+        stream's vocabulary grows without end.
+        """
+        if len(self._nlp.vocab) < reading.kept_words:
+            return contextlib.nullcontext()
+        return self._nlp.memory_zone()
+
+    def worn(self, reading: Reading) -> bool:
+        """Whether the model should be loaded anew, in another process, for what it holds."""
+        # spaCy counts the words it met, not those it has.
+        return len(self._nlp.vocab) >= reading.vocabulary_words
 
     def _readable(self, text: str, reading: Reading) -> str:
         """`text` with over-long runs blanked out: the length, and so all offsets, stay."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import backpressure, restart, streaming
+from tests.benchmarks import backpressure, entities, memory, restart, streaming
 
 BENCHMARKS = {
     "streaming": streaming.main,
+    "entities": entities.main,
+    "memory": memory.main,
     "backpressure": backpressure.main,
     "restart": restart.main,
 }

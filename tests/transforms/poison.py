@@ -22,6 +22,7 @@ from spacy.tokens import Doc
 
 MARKERS = ("KILLED", "EXITS", "QUITS", "SEGFAULT", "LOOPS", "SLEEPS", "LOCKS", "RAISES")
 NAME = "Vladimir Putin"
+LOADS = "POISON_LOADS"
 # A text may name a file that is to be there before anything else is done, …
 _FIRST = re.compile(r"FIRST=(\S+)")
 # … or one that is made when its article is read for the first time, which then hangs.
@@ -73,6 +74,14 @@ def dies_when_loaded(nlp: Language, name: str) -> Any:
     return poison
 
 
+@Language.factory("tells_when_loaded")
+def tells_when_loaded(nlp: Language, name: str) -> Any:
+    """Writes the process that loads it into the file that `LOADS` names."""
+    with open(os.environ[LOADS], "a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    return poison
+
+
 def poisonous_model(folder: pathlib.Path, component: str = "poison") -> pathlib.Path:
     """A model in `folder` that finds `NAME`, and has the component."""
     nlp = spacy.blank("en")
@@ -94,7 +103,8 @@ def installed(folder: pathlib.Path) -> pathlib.Path:
     )
     (package / "entry_points.txt").write_text(
         f"[spacy_factories]\npoison = {__name__}:poison\n"
-        f"dies_when_loaded = {__name__}:dies_when_loaded\n",
+        f"dies_when_loaded = {__name__}:dies_when_loaded\n"
+        f"tells_when_loaded = {__name__}:tells_when_loaded\n",
         encoding="utf-8",
     )
     return folder

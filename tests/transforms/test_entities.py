@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from collections import defaultdict
 from typing import Any
 
@@ -20,9 +22,11 @@ from pipeline.transforms import model_handler, spacy_model
 from pipeline.transforms.entities import ExtractEntities, with_entities
 from pipeline.transforms.linking import link
 from pipeline.transforms.model_handler import SpacyModelHandler
+from pipeline.transforms.model_workers import close_workers
 from pipeline.transforms.spacy_model import ModelNotFound, Reading, load_model
 from pipeline.watch.metrics import BATCH_SIZE, NAMESPACE
 from tests.transforms.models import FAILS, draft, save_model
+from tests.transforms.poison import LOADS, installed, poisonous_model
 
 NAMES = {"PERSON": ["Vladimir Putin"], "ORG": ["Putin"], "LOC": ["Kyiv"]}
 
@@ -146,6 +150,28 @@ class TestExtractEntities:
         assert len(articles) == 30
         assert batches == [5] * 6
         assert loads == [folder]
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_process_loads_its_model_once(
+        self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, workers: int
+    ) -> None:
+        """Over two runs of many bundles each; a pool's pipeline never loads it."""
+        loads = tmp_path / "loads"
+        monkeypatch.setenv(LOADS, str(loads))
+        monkeypatch.syspath_prepend(str(installed(tmp_path / "site")))
+        folder = str(poisonous_model(tmp_path / "m", "tells_when_loaded"))
+        loads.unlink()
+        drafts = [draft("Vladimir Putin", None, str(i)) for i in range(30)]
+        try:
+            for _ in range(2):
+                handler = SpacyModelHandler(folder, workers=workers)
+                articles, _, _ = run(drafts, ExtractEntities(handler), bundles=6)
+                assert [len(each.article.entities) for each in articles] == [1] * 30
+        finally:
+            close_workers()
+        pids = loads.read_text(encoding="utf-8").split()
+        assert len(pids) == len(set(pids)) == max(1, workers)
+        assert (str(os.getpid()) in pids) == (not workers)
 
     def test_the_model_is_one_however_it_is_named(self, folder: str) -> None:
         assert load_model() is load_model(None) is load_model(str(default_model_path()))

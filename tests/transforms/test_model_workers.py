@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import pathlib
@@ -16,11 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from thinc.api import NumpyOps, get_current_ops, set_current_ops, use_ops
 
 from pipeline.errors import Failed, UsageError
 from pipeline.processes import entity_workers_of
 from pipeline.records import DeadLetter
-from pipeline.transforms import model_workers
+from pipeline.transforms import model_worker, model_workers
 from pipeline.transforms.model_handler import SpacyModelHandler, open_model
 from pipeline.transforms.model_workers import (
     ModelCrashed,
@@ -29,10 +31,10 @@ from pipeline.transforms.model_workers import (
     ModelWorkers,
     close_workers,
     divide,
-    how_it_ended,
     workers_of,
 )
-from pipeline.transforms.spacy_model import Reading, load_model
+from pipeline.transforms.spacy_model import Reading, check_model, load_model
+from pipeline.transforms.worker_process import WorkerProcess, how_it_ended
 from tests.pids import alive
 from tests.transforms.models import draft
 from tests.transforms.poison import NAME, installed, poisonous_model
@@ -248,7 +250,7 @@ class TestFailures:
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
         with monkeypatch.context() as patch:
-            patch.setattr(model_workers, "_Worker", refuse)
+            patch.setattr(model_workers, "WorkerProcess", refuse)
             for _ in range(2):
                 with pytest.raises(Failed, match="a process for the model cannot be started"):
                     read_one(pool, "POISON-KILLED")
@@ -266,10 +268,70 @@ class TestFailures:
         assert not any(map(alive, pool.pids))
 
 
+class TestWorn:
+    """A process whose vocabulary has grown too large."""
+
+    WORN = Reading(vocabulary_words=0)
+
+    def test_is_relieved_when_another_is_ready(
+        self, pool: ModelWorkers, location: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model = load_model(location)
+        for _ in range(2):
+            (pid,) = pool.pids
+            assert pool.find(many(9), self.WORN) == model.find(many(9), READING)
+            eventually(lambda: pool._successors[0].connection.poll())
+            # One is enough.
+            assert [each.pid for each in pool._successors.values()] != [pid]
+            assert pool.find(many(9), READING) == model.find(many(9), READING)
+            assert pool.pids != [pid]
+            assert not alive(pid)
+            assert not pool._successors
+        assert not caplog.records
+
+    def test_goes_on_until_then(self, pool: ModelWorkers) -> None:
+        pool.find(many(2), self.WORN)
+        os.kill(pool._successors[0].pid, signal.SIGSTOP)
+        successors, pids = dict(pool._successors), pool.pids
+        if not pool._successors[0].connection.poll():
+            pool.find(many(2), self.WORN)
+            assert (pool._successors, pool.pids) == (successors, pids)
+        pool.close()
+        assert not any(alive(each.pid) for each in successors.values())
+
+    def test_successor_that_dies_is_replaced(self, pool: ModelWorkers) -> None:
+        pool.find(many(2), self.WORN)
+        os.kill(pool._successors[0].pid, signal.SIGKILL)
+        eventually(lambda: pool._successors[0].connection.poll())
+        well(pool)
+
+    def test_no_process_to_be_had_is_no_fault(
+        self, pool: ModelWorkers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> None:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+        monkeypatch.setattr(model_workers, "WorkerProcess", refuse)
+        pids = pool.pids
+        for _ in range(2):
+            assert len(pool.find(many(2), self.WORN)) == 2
+        assert pool.pids == pids
+
+    def test_is_one_that_has_read_many_words(self, location: str) -> None:
+        model = load_model(location)
+        limit = Reading(vocabulary_words=20_000)
+        assert not model.worn(limit)
+        for batch in range(3):
+            words = (f"w{batch}x{number}" for number in range(10_000))
+            model.find([(None, " ".join(words))], limit)
+        assert model.worn(limit)
+        assert not model.worn(READING)
+
+
 class TestStart:
     def test_signals_that_stop_a_run_pass_a_worker_by(self, location: str) -> None:
         """At its start too: systemd sends SIGTERM to every process of a service."""
-        worker = model_workers._Worker(location, 60)
+        worker = WorkerProcess(location, 60)
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(worker.pid, number)
         assert worker.receive(120) == ("ready", None)
@@ -354,9 +416,9 @@ class TestEnd:
         """Idle, or while it hangs; kill -9 leaves the parent no word to say."""
         text = """
             import sys, time
-            from pipeline.transforms.model_workers import _Worker
+            from pipeline.transforms.worker_process import WorkerProcess
             from pipeline.transforms.spacy_model import Reading
-            worker = _Worker(sys.argv[1], 2.0)
+            worker = WorkerProcess(sys.argv[1], 2.0)
             worker.receive(120)
             if sys.argv[2]:
                 worker.connection.send(([(None, sys.argv[2])], Reading()))
@@ -402,6 +464,57 @@ class TestWords:
         assert entity_workers_of("auto", 1) >= 1
         assert entity_workers_of("0", 1) == 0
         assert entity_workers_of("3", 2) == 3
+
+
+class TestMemory:
+    def test_is_kept_where_the_c_library_can(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[int, int]] = []
+
+        class Glibc:
+            @staticmethod
+            def mallopt(what: int, value: int) -> int:
+                asked.append((what, value))
+                return 1
+
+        monkeypatch.setattr(ctypes, "CDLL", lambda _: Glibc)
+        model_worker._keep_memory()
+        # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h.
+        assert sorted(asked) == [
+            (-3, model_worker.MAPPED_BYTES),
+            (-1, model_worker.KEPT_BYTES),
+        ]
+
+    def test_is_no_matter_where_it_cannot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+        model_worker._keep_memory()
+
+
+class TestProducts:
+    def test_are_numpys_in_a_worker(self) -> None:
+        with use_ops("numpy"):
+            model_worker._use_numpys_products()
+            ops = get_current_ops()
+            assert isinstance(ops, NumpyOps)
+            assert not ops.use_blis
+
+    def test_of_something_faster_stay(self) -> None:
+        class Faster(NumpyOps):
+            pass
+
+        with use_ops("numpy"):
+            set_current_ops(faster := Faster())
+            model_worker._use_numpys_products()
+            assert get_current_ops() is faster
+
+    def test_need_no_threads(self) -> None:
+        """A library that starts one for each core does so when it is imported."""
+        (pid,) = (pool := ModelWorkers(check_model().location, 1)).pids
+        try:
+            pool.find(many(9), READING)
+            # One more waits in C for what hangs.
+            assert len(list(pathlib.Path(f"/proc/{pid}/task").iterdir())) <= 2
+        finally:
+            pool.close()
 
 
 def test_no_thread_is_left(location: str) -> None:

@@ -69,6 +69,9 @@ def model(folder: pathlib.Path) -> SpacyModel:
     return load_model(str(folder))
 
 
+HARDLY_NAMES = ["", "en core", "x" * 300, "a\nb", "a\0b", "__main__", "\udc80"]
+
+
 class TestCheckModel:
     def test_says_which_it_is(self, folder: pathlib.Path) -> None:
         info = check_model(str(folder))
@@ -99,7 +102,7 @@ class TestCheckModel:
         with pytest.raises(ModelNotFound, match="is not a spaCy model"):
             check_model(name)
 
-    @pytest.mark.parametrize("name", ["", "no/such/folder", "a.b", "en core", "../x"])
+    @pytest.mark.parametrize("name", [*HARDLY_NAMES, "no/such/folder", "a.b", "../x"])
     def test_neither_folder_nor_package(
         self, name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -262,20 +265,25 @@ class TestFind:
         assert texts_of(found) == ["Kyiv", "Vladimir Putin"]
         assert found[1].mention.start == len(text) - 14
 
-    def test_vocabulary_does_not_grow(self, model: SpacyModel) -> None:
-        model.find([(None, "a few words to begin with")], Reading())
+    def test_vocabulary_ends_to_grow(self, tmp_path: pathlib.Path) -> None:
+        """The first words are kept; all later ones go, also after a batch that raised."""
+        folder = save_model(tmp_path / "m", NAMES, fails=True)
+        model, reading = load_model(str(folder)), Reading(kept_words=3_000)
 
         def known() -> tuple[int, int]:
             # The length of a Vocab counts what was ever in it.
             return len(model._nlp.vocab.strings), sum(1 for _ in model._nlp.vocab)
 
-        before = known()
-        for batch in range(5):
-            text = " ".join(f"word{batch}x{i}" for i in range(2_000))
-            model.find([(None, text), (None, f"Kyiv {text}")], Reading())
+        sizes = [known()]
+        for batch in range(6):
+            text = " ".join(f"word{batch}x{i}" for i in range(1_000))
+            model.find([(None, text), (None, f"Kyiv {text}")], reading)
             with pytest.raises(RuntimeError):
-                model.find([(None, f"{FAILS} {text[::-1]}")], Reading())
-        assert known() == before
+                model.find([(None, f"{FAILS} {text[::-1]}")], reading)
+            sizes.append(known())
+        assert sizes[0] < sizes[1] < sizes[2] == sizes[6]
+        assert "word0x999" in model._nlp.vocab.strings
+        assert "word5x999" not in model._nlp.vocab.strings
 
     def test_threads_share_it(self, model: SpacyModel) -> None:
         results: list[list[list[str]]] = []
