@@ -25,6 +25,14 @@ def positive_float(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A number above 0 and up to 1, for argparse."""
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
+    return value
+
+
 def port(text: str) -> int:
     """The number of a TCP port, 0 for any, for argparse."""
     value = int(text)
@@ -35,4 +43,4 @@ def port(text: str) -> int:
 
 # argparse names the type in "invalid int value: 'x'".
 positive_int.__name__ = port.__name__ = "int"
-positive_float.__name__ = "float"
+positive_float.__name__ = share.__name__ = "float"

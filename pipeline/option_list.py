@@ -10,8 +10,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.arguments import positive_float, positive_int
+from pipeline.arguments import positive_float, positive_int, share
 
+NEAR_DUPLICATES = ("separate", "annotate", "off")
 CODECS = ("null", "deflate", "snappy", "zstandard")
 MB = 1_000_000
 
@@ -109,7 +110,8 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--state",
         metavar="URI",
-        help="the ledger: sqlite:///PATH, or memory:// for tests "
+        help="the ledger: sqlite:///PATH, redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME] "
+        "for runs on several machines, or memory:// for tests "
         "(default: SQLite in OUTPUT/_state/)",
     )
     add(
@@ -126,6 +128,21 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         default=7.0,
         metavar="DAYS",
         help="how long an article is remembered for duplicates of it (default: %(default)s)",
+    )
+    add(
+        "--near_duplicates",
+        choices=NEAR_DUPLICATES,
+        default="separate",
+        help="what becomes of an article whose text is nearly that of an earlier one: a whole "
+        "record in duplicates/, an article that says so, or nothing (default: %(default)s)",
+    )
+    add(
+        "--near_duplicate_threshold",
+        type=share,
+        default=0.8,
+        metavar="SHARE",
+        help="how much of two texts must be the same, in runs of three words, of both or of the "
+        "shorter one (default: %(default)s)",
     )
 
 

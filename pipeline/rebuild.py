@@ -10,24 +10,38 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pipeline.schemas as schemas
 from pipeline.errors import Failed, UsageError
-from pipeline.ledger import Ledger, LedgerError, database_path, default_uri, open_ledger, remedy
+from pipeline.ledger import (
+    MEMORY,
+    Ledger,
+    LedgerError,
+    database_path,
+    default_uri,
+    ledger_exists,
+    open_ledger,
+    remedy,
+    shown,
+)
 from pipeline.ledger.rebuilding import Held, Rebuilding
 from pipeline.records import Article, Processing, Source, message_key, micros
+from pipeline.similarity.signature import sign
 from pipeline.transforms.deduplicate import marks_of
 from pipeline.watch import output
 from pipeline.watch.following import following
 from pipeline.watch.narrow import read_fields
 
+if TYPE_CHECKING:
+    from pipeline.ledger.redis_rebuilding import RedisRebuilding
+
 logger = logging.getLogger(__name__)
 
-# What the ledger has of a record, and what `marks_of` reads of an article.
+# What the ledger has of a record, and what `marks_of` and `sign` read of an article.
 FIELDS = {
     "articles": {"message_id", "article_id", "publish_time", "ingested_at", "content_hash"}
-    | {"canonical_url", "source"},
+    | {"canonical_url", "source", "body"},
     "duplicates": {"message_id", "article_id", "canonical_id", "canonical_message_id", "kind"}
     | {"similarity", "article"},
     "dead_letters": {"message_id", "publish_time"},
@@ -49,13 +63,13 @@ class Rebuilt:
     Args:
         files: how many files it has.
         messages: how many messages.
-        kept: where the old one is; None where there was none.
+        kept: where the old one is, or what became of it; None where there was none.
         findings: what could not be used, a line each.
     """
 
     files: int
     messages: int
-    kept: Path | None
+    kept: Path | str | None
     findings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -76,16 +90,16 @@ def rebuild_ledger(root: Path, state: str | None = None) -> Rebuilt:
         Failed: a run is at work on the ledger, or it cannot be written.
     """
     uri = state or default_uri(root)
-    path = database_path(uri)
-    if path is None:
+    if uri == MEMORY:
         raise UsageError(f"--state {uri} is lost with its run: there is nothing to rebuild")
-    if uri != default_uri(root):
+    path = database_path(uri)
+    if path is not None and uri != default_uri(root):
         refuse_foreign(uri, path, root)
     messages = 0
     findings: list[str] = []
     names = [(kind, file) for kind in schemas.KINDS for file in output.files(root, kind)]
     try:
-        rebuilding = Rebuilding(path, root)
+        rebuilding = _rebuilding(uri, path, root)
         try:
             for kind, file in following(names, "rebuilding the ledger"):
                 name = file.relative_to(root).as_posix()
@@ -94,8 +108,17 @@ def rebuild_ledger(root: Path, state: str | None = None) -> Rebuilt:
         finally:
             rebuilding.close()
     except OSError as error:
-        raise Failed(f"the ledger {path} cannot be written: {error}") from error
+        raise Failed(f"the ledger {shown(uri)} cannot be written: {error}") from error
     return Rebuilt(len(names), messages, kept, tuple(findings))
+
+
+def _rebuilding(uri: str, path: Path | None, root: Path) -> Rebuilding | RedisRebuilding:
+    if path is not None:
+        return Rebuilding(path, root)
+    # The client for Redis, which is not everywhere.
+    from pipeline.ledger.redis_rebuilding import RedisRebuilding
+
+    return RedisRebuilding(uri, root)
 
 
 def refuse_foreign(uri: str, path: Path, root: Path) -> None:
@@ -139,7 +162,7 @@ def held(kind: str, record: Mapping[str, Any]) -> Held:
         return Held(_key(message_id, record["publish_time"]), message_id)
     duplicate = kind == "duplicates"
     datum = record["article"] if duplicate else record
-    article = Article(**BLANK, **{**datum, "source": Source(**datum["source"])})
+    article = Article(**{**BLANK, **datum, "source": Source(**datum["source"])})
     # Not detected_at: that is one for a whole batch of verdicts, and does not tell which of its
     # articles and duplicates came first.
     return Held(
@@ -151,6 +174,8 @@ def held(kind: str, record: Mapping[str, Any]) -> Held:
         canonical=((record["canonical_message_id"], record["canonical_id"]) if duplicate else None),
         seen_at=micros(_in_utc(article.ingested_at)),
         marks=marks_of(article),
+        # Copies are compared with the article that stays, never with each other.
+        signature=None if duplicate else sign(article.body),
     )
 
 
@@ -187,20 +212,20 @@ def refuse_missing(uri: str, root: Path, files: Sequence[str]) -> None:
     Raises:
         LedgerError: there is no ledger, and there are files.
     """
-    path = database_path(uri)
     if not files:
         return
-    if path is None:
+    if uri == MEMORY:
         # It is asked for by name, for tests and trials, and forgets all of its own runs too.
         logger.warning(
             "%s knows nothing of the %d files in %s: a message of theirs that comes again is "
             "written again",
             *(uri, len(files), root),
         )
-    elif not path.is_file() or not path.stat().st_size:
+    elif not ledger_exists(uri, root):
+        where = database_path(uri) or shown(uri)
         raise LedgerError(
-            f"{root} holds records, and its ledger {path} is missing: what comes again would be "
-            f"written again. Bring it back, or {remedy(path, root)}"
+            f"{root} holds records, and its ledger {where} is missing: what comes again would be "
+            f"written again. Bring it back, or {remedy(where, root)}"
         )
 
 
@@ -212,16 +237,16 @@ def refuse_behind(ledger: Ledger, uri: str, root: Path, files: Sequence[str]) ->
     Raises:
         LedgerError: it is.
     """
-    path = database_path(uri)
-    if path is None:
+    if uri == MEMORY:
         return
     # In this order: what is open and committed a moment later is in one of the two.
     known = set(ledger.open_intents())
     known.update(file.path for file in ledger.committed_files())
     unknown = [name for name in files if name not in known]
     if unknown:
+        where = database_path(uri) or shown(uri)
         raise LedgerError(
             f"{len(unknown)} files in {root}, the first {unknown[0]}, are not in the ledger "
-            f"{path}: it is older than they are, and what they hold would be written again if it "
-            f"came again. To go on, {remedy(path, root)}"
+            f"{where}: it is older than they are, and what they hold would be written again if it "
+            f"came again. To go on, {remedy(where, root)}"
         )

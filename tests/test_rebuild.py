@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.errors import Failed, UsageError
-from pipeline.ledger import LedgerError, Verdict, default_uri, open_ledger
+from pipeline.ledger import Ledger, LedgerError, NearRule, Verdict, default_uri, open_ledger
 from pipeline.ledger import rebuilding as module
 from pipeline.ledger.sqlite import SqliteLedger
 from pipeline.rebuild import (
@@ -36,6 +36,7 @@ from pipeline.watch.narrow import read_fields
 from pipeline.watch.output import Damaged
 from pipeline.watch.verify import verify
 from tests.articles import NOON, article, dead_letter
+from tests.similarity import texts
 from tests.watch.outputs import DAY, make_output, some, write
 
 WEEK = dt.timedelta(days=7)
@@ -62,6 +63,11 @@ def rows(root: Path) -> list[tuple[Any, ...]]:
         ).fetchall()
     look.close()
     return found
+
+
+def ask(ledger: Ledger, drafts: Sequence[Draft], now: dt.datetime) -> list[Verdict]:
+    candidates = [candidate(draft, signed=True) for draft in drafts]
+    return ledger.verdicts(candidates, now=now, ttl=WEEK, near=NearRule(0.8))
 
 
 class World:
@@ -95,7 +101,7 @@ class World:
         return made
 
     def ask(self, drafts: Sequence[Draft]) -> list[Verdict]:
-        return self.ledger.verdicts([candidate(d) for d in drafts], now=self.clock, ttl=WEEK)
+        return ask(self.ledger, drafts, self.clock)
 
     def write(self, drafts: Sequence[Draft], verdicts: Sequence[Verdict]) -> None:
         """Writes what is not written, a file a kind."""
@@ -142,13 +148,17 @@ def world(tmp_path: Path) -> Iterable[World]:
     world.ledger.close()
 
 
+BODIES = [texts.story(number, 60) for number in range(4)]
+BODIES += [texts.changed(body, 0.02, 1) for body in BODIES]
+
+
 def story(chance: random.Random) -> dict[str, str | None]:
-    """Marks of few stories, so that articles meet by one, two or all of them."""
+    """Marks of few stories, so that articles meet by one, two or all of them; or nearly."""
     url = chance.choice([None, *"abcdef"])
     return {
         "canonical_url": url and f"https://example.org/{url}",
         "article_id": f"id {chance.randrange(12)}",
-        "body": chance.choice([None, *"stuvwxyz"]),
+        "body": chance.choice([None, *BODIES]),
     }
 
 
@@ -162,7 +172,7 @@ def test_a_rebuilt_ledger_says_what_the_lost_one_said(tmp_path: Path, seed: int)
         world.take(*(world.draft(number * 6 + n, **story(chance)) for n in range(6)))
     old, was = list(world.drafts), world.ask(world.drafts)
     assert all(verdict.committed for verdict in was)
-    assert {verdict.kind for verdict in was} == {None, "id", "url", "content"}
+    assert {verdict.kind for verdict in was} == {None, "id", "url", "content", "near"}
     new = [world.draft(1_000 + n, **story(chance)) for n in range(25)]
     world.ledger.close()
     before, said = rows(tmp_path), answers(tmp_path, new, world.clock)
@@ -171,7 +181,7 @@ def test_a_rebuilt_ledger_says_what_the_lost_one_said(tmp_path: Path, seed: int)
     assert rows(tmp_path) == before
     assert answers(tmp_path, new, world.clock) == said
     ledger = SqliteLedger(database(tmp_path), tmp_path)
-    assert ledger.verdicts([candidate(d) for d in old], now=world.clock, ttl=WEEK) == was
+    assert ask(ledger, old, world.clock) == was
     keys = [(d.message.key, d.message.message_id) for d in old]
     assert ledger.begin("articles", keys, "".join).committed == tuple(key for key, _ in keys)
     ledger.close()
@@ -184,7 +194,7 @@ def answers(root: Path, new: Sequence[Draft], now: dt.datetime) -> list[Verdict]
     for draft in new:
         shutil.copy(database(root), copy)
         ledger = SqliteLedger(copy, root)
-        found += ledger.verdicts([candidate(draft)], now=now, ttl=WEEK)
+        found += ask(ledger, [draft], now)
         ledger.close()
     return found
 
@@ -270,7 +280,7 @@ class TestFiles:
         lose_ledger(tmp_path)
         assert rebuild_ledger(tmp_path).messages == 2
         ledger = SqliteLedger(database(tmp_path), tmp_path)
-        again = ledger.verdicts([candidate(d) for d in drafts], now=world.clock, ttl=WEEK)
+        again = ask(ledger, drafts, world.clock)
         assert again == [dataclasses.replace(v, committed=True) for v in verdicts]
         ledger.close()
 

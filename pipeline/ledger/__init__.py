@@ -19,9 +19,16 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.errors import Failed, UsageError
+from pipeline.ledger.redis_uri import is_redis, parse
+
+if TYPE_CHECKING:
+    from pipeline.similarity.signature import Signature
+
+
+MEMORY = "memory://"
 
 
 class LedgerError(Failed):
@@ -32,6 +39,10 @@ class LedgerUnavailable(LedgerError):
     """The ledger cannot be used just now: locked, on a full or read-only disk. Try again."""
 
 
+class IntentLost(LedgerUnavailable):
+    """An intent is its writer's no more: ask anew what is to be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """An article that asks for its verdict.
@@ -39,12 +50,28 @@ class Candidate:
     Args:
         key: `Message.key`.
         marks: by what it is known again, strongest first: (kind, digest of at most 32 bytes).
+        signature: of its text; None where near-duplicates are not asked for, or it is too short.
     """
 
     key: str
     message_id: str
     article_id: str
     marks: tuple[tuple[str, bytes], ...]
+    signature: Signature | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NearRule:
+    """Which articles are near-duplicates, and what becomes of them.
+
+    Args:
+        threshold: how alike two texts must be, above 0 and up to 1.
+        separate: whether a near-duplicate is a copy and no more. Else it stays an article, and may
+            be the canonical one of copies of its own.
+    """
+
+    threshold: float
+    separate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +129,18 @@ class Ledger(Protocol):
         ...
 
     def verdicts(
-        self, candidates: Sequence[Candidate], *, now: dt.datetime, ttl: dt.timedelta
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        now: dt.datetime,
+        ttl: dt.timedelta,
+        near: NearRule | None = None,
     ) -> list[Verdict]:
         """One verdict for each candidate, in order; earlier candidates count for later ones.
 
         The earliest article that bears one of a candidate's marks, pending or committed, is its
-        canonical one; one that ended as a dead letter is no canonical article for anyone. Marks
-        older than `ttl` are forgotten.
+        canonical one; where none does, the earliest whose text is near by `near`. One that ended as
+        a dead letter is no canonical article for anyone. What is older than `ttl` is forgotten.
         """
         ...
 
@@ -169,22 +201,44 @@ class Ledger(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Fenced(Protocol):
+    """A ledger that takes a process for dead which may wake up: it must be asked once more."""
+
+    def holds(self, intent: Intent) -> None:
+        """To be called when the file of `intent` is whole and durable, before it gets its name.
+
+        Raises:
+            IntentLost: another process has ended the intent meanwhile: the file must not get its
+                name, and the ledger be asked anew what is to be written.
+        """
+        ...
+
+
 def database_path(uri: str) -> Path | None:
-    """The database that `uri` names; None for memory.
+    """The database file that `uri` names; None for a ledger that is in no file.
 
     Args:
-        uri: `sqlite:///PATH` (three slashes and an absolute path make four, as everywhere), or
-            `memory://`.
+        uri: `sqlite:///PATH` (three slashes and an absolute path make four, as everywhere),
+            `redis://HOST:PORT/DB` (see `pipeline.ledger.redis_uri`), or `memory://`.
 
     Raises:
         UsageError: the URI is of no known kind.
     """
-    if uri == "memory://":
+    if uri == MEMORY:
+        return None
+    if is_redis(uri):
+        parse(uri)
         return None
     path = Path(uri.removeprefix("sqlite:///"))
     if not uri.startswith("sqlite:///") or not path.name:
-        raise UsageError(f"--state {uri} is neither sqlite:///PATH nor memory://")
+        raise UsageError(f"--state {uri} is neither sqlite:///PATH, redis://HOST nor memory://")
     return path
+
+
+def shown(uri: str) -> str:
+    """A URI as it may be shown: without a password."""
+    return parse(uri).shown if is_redis(uri) else uri
 
 
 def open_ledger(uri: str, root: Path, *, read_only: bool = False) -> Ledger:
@@ -199,19 +253,47 @@ def open_ledger(uri: str, root: Path, *, read_only: bool = False) -> Ledger:
         LedgerUnavailable: it cannot be opened just now.
         LedgerError: it cannot be opened.
     """
-    from pipeline.ledger.sqlite import SqliteLedger
-
     try:
+        if is_redis(uri):
+            from pipeline.ledger.redis import RedisLedger
+
+            return RedisLedger(uri, root, read_only=read_only)
+        from pipeline.ledger.sqlite import SqliteLedger
+
         return SqliteLedger(database_path(uri), root, read_only=read_only)
     except OSError as error:
-        raise LedgerUnavailable(f"the ledger {uri} cannot be opened: {error}") from error
+        raise LedgerUnavailable(f"the ledger {shown(uri)} cannot be opened: {error}") from error
 
 
-def remedy(path: Path | None, root: Path) -> str:
-    """What helps where the ledger at `path` is damaged, gone, or behind the files in `root`."""
+def ledger_exists(uri: str, root: Path) -> bool:
+    """Whether there is a ledger at `uri`, sound or not, for the output `root`.
+
+    Raises:
+        UsageError: the URI is of no known kind.
+        LedgerUnavailable: it cannot be told just now.
+        LedgerError: it cannot be told.
+    """
+    if is_redis(uri):
+        from pipeline.ledger.redis_space import exists
+
+        try:
+            return exists(parse(uri), root)
+        except OSError as error:
+            raise LedgerUnavailable(f"the output {root} cannot be read: {error}") from error
+    path = database_path(uri)
+    return path is not None and path.is_file() and path.stat().st_size > 0
+
+
+def remedy(where: Path | str | None, root: Path) -> str:
+    """What helps where a ledger is damaged, gone, or behind the files in `root`.
+
+    Args:
+        where: the file it is in, or its URI as it may be shown; None for one in memory.
+    """
     state = ""
-    if path is not None and path.absolute() != database_path(default_uri(root)):
-        state = f" --state {shlex.quote(f'sqlite:///{path}')}"
+    uri = f"sqlite:///{where.absolute()}" if isinstance(where, Path) else where
+    if uri not in (None, MEMORY, default_uri(root)):
+        state = f" --state {shlex.quote(f'sqlite:///{where}' if isinstance(where, Path) else uri)}"
     return (
         "rebuild it from the records with "
         f"`article-pipeline verify {shlex.quote(str(root))} --rebuild_ledger{state}`"

@@ -21,7 +21,7 @@ from pipeline.ledger import LedgerError, LedgerUnavailable
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30.0
 CACHE_KIB = 32 * 1024
 # SQLite before 3.32 takes at most 999 parameters in a statement.
@@ -69,6 +69,22 @@ CREATE TABLE marks (
     seen_at INTEGER NOT NULL    -- microseconds, when a message first bore it
 ) WITHOUT ROWID;
 CREATE INDEX marks_by_age ON marks (seen_at);
+"""
+
+# Of version 2. A database of version 1 gets them when it is opened.
+NEAR_SCHEMA = """
+CREATE TABLE signatures (
+    number INTEGER PRIMARY KEY, -- grows in the order in which articles came
+    key TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,   -- microseconds
+    bands BLOB NOT NULL,        -- to find the rows of the other table
+    signature BLOB NOT NULL
+);
+CREATE TABLE bands (
+    band INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (band, number)
+) WITHOUT ROWID;
 """
 
 
@@ -163,7 +179,7 @@ class Database:
             version = self._version()
             if version == 0:
                 raise LedgerError(f"the ledger {self._path} is empty: {self._remedy}")
-            self._check_version(version)
+            self._check_version(SCHEMA_VERSION if version == 1 else version)
             return
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=FULL")
@@ -176,7 +192,9 @@ class Database:
                         f"{self._path} is a database and no ledger: give another --state"
                     )
                 make_tables(self._connection)
-            self._check_version(version or SCHEMA_VERSION)
+            elif version == 1:
+                _make(self._connection, NEAR_SCHEMA)
+            self._check_version(SCHEMA_VERSION if version in (0, 1) else version)
 
     def _version(self) -> int:
         (version,) = self.execute("PRAGMA user_version").fetchone()
@@ -294,6 +312,9 @@ class Database:
     def execute(self, statement: str, parameters: Iterable[Any] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, tuple(parameters))
 
+    def executemany(self, statement: str, rows: Iterable[Any]) -> None:
+        self._connection.executemany(statement, rows)
+
     def select(self, statement: str, keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         """Rows of `statement`, whose `{}` stands for as many parameters as SQLite allows."""
         values = list(keys)
@@ -316,7 +337,12 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def make_tables(connection: sqlite3.Connection) -> None:
     """Makes the tables of an empty database."""
-    for statement in SCHEMA.split(";\n"):
+    _make(connection, SCHEMA)
+    _make(connection, NEAR_SCHEMA)
+
+
+def _make(connection: sqlite3.Connection, tables: str) -> None:
+    for statement in tables.split(";\n"):
         if statement.strip():
             connection.execute(statement)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

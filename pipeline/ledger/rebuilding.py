@@ -21,8 +21,11 @@ from pipeline.errors import Failed
 from pipeline.ledger import remedy
 from pipeline.ledger.database import CACHE_KIB, PARAMETERS, SIDES, ledger_error, make_tables
 from pipeline.ledger.marks import MARK_BYTES, mark_of
+from pipeline.ledger.neighbours import MOST_IN_BAND
 from pipeline.ledger.owners import Owners, owners_folder
+from pipeline.ledger.sqlite_neighbours import bands_of, packed
 from pipeline.records import micros
+from pipeline.similarity.signature import Signature
 
 # Rows that are in memory at a time.
 BATCH = 5_000
@@ -46,9 +49,15 @@ CREATE TEMP TABLE links (
 CREATE TEMP TABLE seen (
     key TEXT NOT NULL,
     seen_at INTEGER NOT NULL,
-    first INTEGER NOT NULL,     -- 1 of an article, 0 of a duplicate
+    first INTEGER NOT NULL,     -- 1 where no mark was another's: articles and near-duplicates
     hit BLOB,                   -- by which mark the duplicate was recognised
     marks BLOB NOT NULL         -- one after the other
+);
+CREATE TEMP TABLE signed (
+    key TEXT NOT NULL,
+    seen_at INTEGER NOT NULL,
+    bands BLOB NOT NULL,
+    signature BLOB NOT NULL
 );
 """
 
@@ -62,6 +71,7 @@ class Held:
         canonical: (message_id, article_id) of the article it is a copy of; None for no duplicate.
         seen_at: microseconds; when the message came.
         marks: as in `Candidate`; none for a dead letter, which is no copy's first one.
+        signature: of the text of an article.
     """
 
     key: str
@@ -72,6 +82,7 @@ class Held:
     canonical: tuple[str, str] | None = None
     seen_at: int = 0
     marks: tuple[tuple[str, bytes], ...] = ()
+    signature: Signature | None = None
 
 
 class Rebuilding:
@@ -167,6 +178,12 @@ class Rebuilding:
                 "INSERT INTO articles VALUES (?, ?, ?, ?)",
                 (one.message_id, one.article_id, one.key, one.seen_at),
             )
+            if one.signature is not None:
+                bands, signature = packed(one.signature)
+                self._db.execute(
+                    "INSERT INTO signed VALUES (?, ?, ?, ?)",
+                    (one.key, one.seen_at, bands, signature),
+                )
         elif one.canonical is not None:
             self._db.execute(
                 "INSERT INTO links VALUES (?, ?, ?, ?)", (one.key, *one.canonical, one.seen_at)
@@ -179,7 +196,7 @@ class Rebuilding:
                 (
                     one.key,
                     one.seen_at,
-                    kind == "articles",
+                    kind == "articles" or one.kind == "near",
                     hit[0] if hit else None,
                     b"".join(marks),
                 ),
@@ -196,6 +213,7 @@ class Rebuilding:
         try:
             self._link()
             self._mark()
+            self._sign()
             self._db.execute("COMMIT")
             self._db.close()
         except sqlite3.Error as error:
@@ -232,7 +250,8 @@ class Rebuilding:
         from its time on. A duplicate brings its marks to its canonical article, but for those that
         another one had. Of several, the canonical article is the one whose mark is the oldest; so
         where another's is older than that by which the duplicate was recognised, it had been
-        forgotten, and the duplicate brought it anew.
+        forgotten, and the duplicate brought it anew. A near-duplicate was recognised by none: as
+        those of an article, its marks were nobody's.
 
         The marks of a duplicate whose canonical article is in no article's file (pending when the
         ledger was lost, or a dead letter since) are nobody's. Were they the duplicate's, then that
@@ -262,6 +281,26 @@ class Rebuilding:
                 "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",
                 ((mark, *owners[mark]) for mark in sorted(changed)),
             )
+
+    def _sign(self) -> None:
+        """Puts the signatures into the index in the order in which their articles came."""
+        self._db.execute(
+            "INSERT INTO signatures (key, seen_at, bands, signature)"
+            " SELECT key, seen_at, bands, signature FROM signed ORDER BY seen_at, rowid"
+        )
+        # Sorted by SQLite, on disk where there are many: in any other order each goes elsewhere.
+        self._db.execute("CREATE TEMP TABLE shared (band INTEGER, number INTEGER)")
+        for batch in _batches(self._db.execute("SELECT bands, number FROM signatures")):
+            self._db.executemany(
+                "INSERT INTO shared VALUES (?, ?)",
+                ((band, number) for bands, number in batch for band in bands_of(bands)),
+            )
+        self._db.execute(
+            "INSERT OR IGNORE INTO bands SELECT band, number FROM"
+            " (SELECT band, number, row_number() OVER (PARTITION BY band ORDER BY number) AS place"
+            "  FROM shared) WHERE place <= ? ORDER BY band, number",
+            (MOST_IN_BAND,),
+        )
 
     def _owners_of(self, digests: set[bytes]) -> dict[bytes, tuple[str, int]]:
         found = {}

@@ -20,12 +20,14 @@ from pipeline.ledger import (
     Intent,
     LedgerError,
     LedgerUnavailable,
+    NearRule,
     Recovery,
     Verdict,
     remedy,
 )
 from pipeline.ledger.database import BUSY_SECONDS, Database
-from pipeline.ledger.marks import KIND_NAMES, mark_of
+from pipeline.ledger.deciding import decide
+from pipeline.ledger.marks import mark_of
 from pipeline.ledger.owners import Owners, owners_folder
 from pipeline.records import micros
 
@@ -80,7 +82,12 @@ class SqliteLedger:
     # Verdicts
 
     def verdicts(
-        self, candidates: Sequence[Candidate], *, now: dt.datetime, ttl: dt.timedelta
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        now: dt.datetime,
+        ttl: dt.timedelta,
+        near: NearRule | None = None,
     ) -> list[Verdict]:
         stamp = micros(now)
         oldest = stamp - ttl // dt.timedelta(microseconds=1)
@@ -92,39 +99,25 @@ class SqliteLedger:
             )
             known = self._known_verdicts({c.key for c in candidates})
             fresh = [c for c in candidates if c.key not in known]
-            marks = {c.key: [mark_of(kind, digest) for kind, digest in c.marks] for c in fresh}
-            owners = self._mark_owners({m for ms in marks.values() for m in ms}, oldest)
-            # Rows of this batch, decided in order: (candidate, kind, key of the first copy).
-            decided: dict[str, tuple[Candidate, str | None, str]] = {}
-            new_marks: list[tuple[bytes, str, int]] = []
-            for offset, candidate in enumerate(fresh):
-                if candidate.key in decided:
-                    continue
-                mine = marks[candidate.key]
-                hits = [(owners[m][1], rank, m) for rank, m in enumerate(mine) if m in owners]
-                if hits:
-                    mark = min(hits)[2]
-                    kind, first = KIND_NAMES[mark[:1]], owners[mark][0]
-                else:
-                    kind, first = None, candidate.key
-                decided[candidate.key] = (candidate, kind, first)
-                for mark in mine:
-                    if mark not in owners:
-                        owners[mark] = (first, stamp + offset)
-                        new_marks.append((mark, first, stamp + offset))
-            db.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", new_marks)
+            marks = {mark_of(kind, digest) for c in fresh for kind, digest in c.marks}
+            owners = self._mark_owners(marks, oldest)
+            if near is None:
+                decided = decide(fresh, owners, stamp)
+            else:
+                # Imports numpy, which who only looks at a ledger need not wait for.
+                from pipeline.ledger.sqlite_neighbours import decide_near
+
+                decided = decide_near(self._db, fresh, owners, stamp, oldest, near)
+            db.executemany("INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", decided.marks)
             # A row may be there already: of a dead letter whose file was never finished.
             db.executemany(
                 "INSERT INTO messages (key, message_id, article_id, kind, canonical, similarity)"
-                " VALUES (?, ?, ?, ?, ?, 1.0) ON CONFLICT (key) DO UPDATE SET"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
                 " article_id = excluded.article_id, kind = excluded.kind,"
                 " canonical = excluded.canonical, similarity = excluded.similarity",
-                (
-                    (key, c.message_id, c.article_id, kind, first)
-                    for key, (c, kind, first) in decided.items()
-                ),
+                [decision.row() for decision in decided.decisions],
             )
-            known |= self._known_verdicts(set(decided))
+            known |= self._known_verdicts({d.candidate.key for d in decided.decisions})
         return [known[c.key] for c in candidates]
 
     def _known_verdicts(self, keys: set[str]) -> dict[str, Verdict]:

@@ -1,8 +1,8 @@
 """Copies of earlier messages that the pipeline must recognise, one function a kind.
 
 Each copy agrees with its original in exactly what its kind names, or in more: the same id of the
-same source, the same address once tracking is taken off, or the same text once case, white space
-and compatibility characters are.
+same source, the same address once tracking is taken off, the same text once case, white space
+and compatibility characters are, or nearly the same text.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ CORRECTION = {
     "fr": "Correction : une version antérieure de cet article donnait un nom de rue erroné.",
     "es": "Corrección: una versión anterior de este texto daba mal el nombre de una calle.",
 }
+
+
+AGENCIES = ("North Wire", "Harbour Press", "Continental News")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,38 @@ def same_url(original: Original, rng: Random) -> Form:
 
 def same_text(original: Original, rng: Random) -> Form:
     """Another outlet prints the text: other id and address, other case and white space."""
+    lead, *rest = original.story.paragraphs
+    text = (_shouted(lead), *(_respaced(paragraph, rng) for paragraph in rest))
+    title = f" {original.story.title.upper()}  "
+    return _elsewhere(original.story, f"{original.story.token}-r", title, text, rng)
+
+
+def wire_copy(original: Original, rng: Random) -> Form:
+    """Another outlet prints it as an agency sends it: with a dateline and a credit, and cut."""
     story = original.story
-    others = [o for o in stories.outlets(story.language) if o != story.outlet]
-    outlet = rng.choice(others)
-    token = f"{story.token}-r"
     lead, *rest = story.paragraphs
+    agency = rng.choice(AGENCIES)
+    date = f"{story.published_at:%b} {story.published_at.day}"
+    text = (
+        f"{story.place.upper()}, {date} ({agency}) - {lead}",
+        *rest[:-1],
+        _cut(rest[-1]) if rest else "",
+        f"Copyright {story.published_at.year} {agency}. All rights reserved.",
+    )
+    return _elsewhere(story, f"{story.token}-w", f"{story.place}: {story.title}", text, rng)
+
+
+def _elsewhere(story: Story, token: str, title: str, text: tuple[str, ...], rng: Random) -> Form:
+    """This text of a story under the id and address of another outlet, as JSON."""
+    outlet = rng.choice([o for o in stories.outlets(story.language) if o != story.outlet])
     reprinted = dataclasses.replace(
         story,
         token=token,
         article_id=f"urn:newsml:{outlet.domain}:{story.published_at:%Y%m%d}:{token}",
         url=stories.url(outlet, "reprint", story.published_at, story.title, token),
         outlet=outlet,
-        title=f" {story.title.upper()}  ",
-        paragraphs=(_shouted(lead), *(_respaced(text, rng) for text in rest)),
+        title=title,
+        paragraphs=tuple(filter(None, text)),
     )
     return FORMS[rng.choice(JSON_FORMS)](reprinted, rng)
 
@@ -114,6 +136,11 @@ def _respaced(text: str, rng: Random) -> str:
     return " ".join(words[:at]) + rng.choice((NBSP, "  ", "\n", " \t")) + " ".join(words[at:])
 
 
+def _cut(text: str) -> str:
+    """All but the last sentence, where there is more than one."""
+    return text[: text.rfind(". ", 0, -2) + 1]
+
+
 def eligible(kind: str, original: Original) -> bool:
     """Whether `original` can have a copy of this kind."""
     if kind == "recompressed":
@@ -130,6 +157,7 @@ KINDS: dict[str, Callable[[Original, Random], Form]] = {
     "same_id": same_id,
     "same_url": same_url,
     "same_text": same_text,
+    "wire_copy": wire_copy,
     "other_form": other_form,
     "recompressed": recompressed,
 }

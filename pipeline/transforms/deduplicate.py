@@ -4,12 +4,13 @@ What comes in is what `Decode` made; out come the first copies, the duplicates w
 their canonical article, and the keys of messages that are done already. The answers come from the
 ledger, a batch and a transaction at a time, and a redelivery gets the answer it got before.
 
-Near-duplicates are to find their place in `marks_of`, as one more kind of mark, and behind
-`Ledger.verdicts`, which confirms their candidates.
+What is no exact copy may still be nearly one: its text is signed here, and the ledger finds which
+article it is like (`pipeline.similarity`, `pipeline.ledger.neighbours`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
@@ -24,11 +25,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from pipeline import failpoints
 from pipeline.clock import steady_time
-from pipeline.ledger import Candidate, LedgerUnavailable, Verdict
+from pipeline.ledger import Candidate, LedgerUnavailable, NearRule, Verdict
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.patience import Patience
-from pipeline.records import Article, Draft, Duplicate, DuplicateDraft
+from pipeline.records import Article, Draft, Duplicate, DuplicateDraft, NearDuplicate
+from pipeline.similarity.signature import VERSION, sign
 from pipeline.watch import metrics
 
 ARTICLES = "articles"
@@ -43,23 +45,33 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
     Args:
         ledger: where verdicts are kept.
         ttl: how long an article is remembered.
+        near: what near-duplicates are and become; None leaves them unseen.
         storage_seconds: how long the ledger may be out of order before the run fails.
 
     In: PCollection[Draft], in the global window.
-    Out: `.articles` PCollection[Draft]; `.duplicates` PCollection[DuplicateDraft];
+    Out: `.articles` PCollection[Draft], with `near_duplicate` set where they are annotated;
+        `.duplicates` PCollection[DuplicateDraft];
         `.redelivered` PCollection[tuple[str, ...]], keys of messages whose record is durable.
     Counted: messages_redelivered, batch_size.
     """
 
-    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta, *, storage_seconds: float) -> None:
+    def __init__(
+        self,
+        ledger: LedgerAt,
+        ttl: dt.timedelta,
+        near: NearRule | None = None,
+        *,
+        storage_seconds: float,
+    ) -> None:
         super().__init__()
-        self._ask = _AskLedger(ledger, ttl, storage_seconds)
+        self._ask = _AskLedger(ledger, ttl, near, storage_seconds)
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> Deduplicate:
         return cls(
             LedgerAt.from_options(options),
             dt.timedelta(days=options.dedup_ttl_days),
+            near_rule(options.near_duplicates, options.near_duplicate_threshold),
             storage_seconds=options.storage_seconds,
         )
 
@@ -70,14 +82,24 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
         return outputs
 
 
+def near_rule(near_duplicates: str, threshold: float) -> NearRule | None:
+    """The rule that `--near_duplicates` and `--near_duplicate_threshold` name."""
+    if near_duplicates == "off":
+        return None
+    return NearRule(threshold, separate=near_duplicates == "separate")
+
+
 # One a process: it has one ledger.
 _patience = Patience((LedgerUnavailable,))
 
 
 class _AskLedger(beam.DoFn):
-    def __init__(self, ledger: LedgerAt, ttl: dt.timedelta, storage_seconds: float) -> None:
+    def __init__(
+        self, ledger: LedgerAt, ttl: dt.timedelta, near: NearRule | None, storage_seconds: float
+    ) -> None:
         self._ledger = ledger
         self._ttl = ttl
+        self._near = near
         self._storage_seconds = storage_seconds
 
     def start_bundle(self) -> None:
@@ -97,11 +119,13 @@ class _AskLedger(beam.DoFn):
             return
         metrics.observe(metrics.BATCH_SIZE, len(batch))
         now = dt.datetime.now(dt.timezone.utc)
-        candidates = [candidate(draft) for draft, _ in batch]
+        candidates = [candidate(draft, signed=self._near is not None) for draft, _ in batch]
         # A clock put forward by mistake must not make the ledger forget all that it knows.
         steady = dt.datetime.fromtimestamp(steady_time(), dt.timezone.utc)
         verdicts = _patience.call(
-            lambda: self._ledger.get().verdicts(candidates, now=steady, ttl=self._ttl),
+            lambda: self._ledger.get().verdicts(
+                candidates, now=steady, ttl=self._ttl, near=self._near
+            ),
             seconds=self._storage_seconds,
             what="the ledger cannot be asked",
         )
@@ -112,6 +136,8 @@ class _AskLedger(beam.DoFn):
                 done.append(draft.message.key)
             elif verdict.kind is None:
                 yield _at(timestamp, draft)
+            elif verdict.kind == "near" and self._near is not None and not self._near.separate:
+                yield _at(timestamp, Draft(draft.message, annotated(draft.article, verdict)))
             else:
                 duplicate = DuplicateDraft(draft.message, duplicate_of(draft.article, verdict, now))
                 yield TaggedOutput(DUPLICATES, _at(timestamp, duplicate))
@@ -124,13 +150,18 @@ def _at(timestamp: Timestamp, value: object) -> WindowedValue:
     return WindowedValue(value, timestamp, (GlobalWindow(),))
 
 
-def candidate(draft: Draft) -> Candidate:
-    """What the ledger is asked about an article."""
+def candidate(draft: Draft, *, signed: bool = False) -> Candidate:
+    """What the ledger is asked about an article.
+
+    Args:
+        signed: whether near-duplicates are looked for.
+    """
     return Candidate(
         key=draft.message.key,
         message_id=draft.message.message_id,
         article_id=draft.article.article_id,
         marks=marks_of(draft.article),
+        signature=sign(draft.article.body) if signed else None,
     )
 
 
@@ -177,7 +208,19 @@ def duplicate_of(article: Article, verdict: Verdict, now: dt.datetime) -> Duplic
         cluster_id=verdict.canonical_id,
         kind=verdict.kind,
         similarity=verdict.similarity,
-        signature_version=None,
+        signature_version=str(VERSION) if verdict.kind == "near" else None,
         detected_at=now,
         article=article,
     )
+
+
+def annotated(article: Article, verdict: Verdict) -> Article:
+    """`article`, which stays one, with the name of the earlier one that it is like."""
+    assert verdict.kind is not None
+    like = NearDuplicate(
+        canonical_id=verdict.canonical_id,
+        cluster_id=verdict.canonical_id,
+        kind=verdict.kind,
+        similarity=verdict.similarity,
+    )
+    return dataclasses.replace(article, near_duplicate=like)

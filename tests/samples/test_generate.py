@@ -8,6 +8,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Iterable
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.dead_letters import Unreadable
+from pipeline.ledger import Candidate, NearRule
+from pipeline.ledger.sqlite import SqliteLedger
 from pipeline.records import Message
 from pipeline.samples import SampleMessage, duplicates, forms, generate, malformed
 from pipeline.samples.generate import DECK, DECK_SIZE, MAX_ORIGINALS, _original, _remember
 from pipeline.samples.stories import story
+from pipeline.similarity.signature import sign
 from pipeline.transforms.decode import Limits, decode
 from pipeline.transforms.deduplicate import marks_of
 from pipeline.transforms.payload import expand
@@ -52,7 +56,8 @@ def test_a_negative_number_is_refused_at_once() -> None:
 def test_the_mix(many: list[SampleMessage]) -> None:
     expected = collections.Counter(message.expected for message in many)
     assert expected["dead_letter"] == MANY * 3 // 100
-    assert MANY * 6 // 100 - 6 <= expected["duplicate"] <= MANY * 6 // 100
+    copies = MANY * len(duplicates.KINDS) // 100
+    assert copies - 6 <= expected["duplicate"] <= copies
     kinds = collections.Counter(message.kind for message in many)
     assert set(kinds) == {
         *DECK,
@@ -113,7 +118,8 @@ def test_all_articles_differ_in_their_words_not_their_numbers(many: list[SampleM
 
 
 def outcomes(messages: Iterable[SampleMessage]) -> dict[str, list[tuple[str, str]]]:
-    """What decode and the exact marks make of the messages, in order: (kind, detail) by outcome."""
+    """What decode, marks and signatures make of the messages: (kind, detail) by outcome."""
+    ledger = SqliteLedger(None, Path())
     seen: set[tuple[str, bytes]] = set()
     found: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
     for number, message in enumerate(messages):
@@ -126,6 +132,10 @@ def outcomes(messages: Iterable[SampleMessage]) -> dict[str, list[tuple[str, str
         marks = marks_of(article)
         hits = [kind for kind, digest in marks if (kind, digest) in seen]
         seen.update(marks)
+        asked = Candidate(str(number), str(number), "", (), sign(article.body))
+        (verdict,) = ledger.verdicts([asked], now=NOW, ttl=dt.timedelta(1), near=NearRule(0.8))
+        if not hits and verdict.kind:
+            hits = [verdict.kind]
         outcome = "duplicate" if hits else "article"
         found[outcome].append((message.kind, "+".join(hits)))
         assert not article.processing.warnings
@@ -153,6 +163,7 @@ def test_each_kind_of_copy_is_found_by_what_it_names() -> None:
     assert {hit for kind, hit in found if kind == "duplicate_same_id"} == {"id"}
     assert {hit for kind, hit in found if kind == "duplicate_same_url"} == {"url"}
     assert {hit for kind, hit in found if kind == "duplicate_same_text"} == {"content"}
+    assert {hit for kind, hit in found if kind == "duplicate_wire_copy"} == {"near"}
     for kind in ("same_message", "recompressed"):
         assert all("content" in hit for name, hit in found if name == f"duplicate_{kind}")
     assert all("url" in hit for name, hit in found if name == "duplicate_other_form")

@@ -15,15 +15,23 @@ from apache_beam.utils.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.ledger import Verdict
+from pipeline.ledger import NearRule, Verdict
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.records import Article, Draft, DuplicateDraft, Source
 from pipeline.runners.direct import StreamingDirectRunner
+from pipeline.similarity.signature import VERSION
 from pipeline.transforms import deduplicate
-from pipeline.transforms.deduplicate import Deduplicate, duplicate_of, is_front_page, marks_of
+from pipeline.transforms.deduplicate import (
+    Deduplicate,
+    duplicate_of,
+    is_front_page,
+    marks_of,
+    near_rule,
+)
 from pipeline.watch import metrics
 from tests.articles import NOON, article, draft, message
+from tests.similarity.texts import changed, story
 
 TEXT = st.text(st.characters(), max_size=5)
 SEEN: list[tuple[str, Any]] = []
@@ -168,7 +176,72 @@ class TestPipeline:
         assert len(seen("articles")) == 100
 
 
+def near_draft(n: int) -> Draft:
+    """Three near copies of each story; no two are the same."""
+    return draft(f"{n}", changed(story(n // 3), 0.01 * (n % 3), n))
+
+
+def run_near(ledger: LedgerAt, rule: NearRule | None, count: int = 30) -> None:
+    SEEN.clear()
+    with beam.Pipeline(runner=StreamingDirectRunner(), options=PipelineOptions([])) as pipeline:
+        ends = (
+            pipeline
+            | beam.io.Read(UnboundedCountingSource(count))
+            | beam.Map(near_draft)
+            | Deduplicate(ledger, dt.timedelta(days=7), rule, storage_seconds=0.1)
+        )
+        for name in (deduplicate.ARTICLES, deduplicate.DUPLICATES):
+            _ = ends[name] | name >> beam.Map(lambda element, name=name: see(name, element))
+
+
+class TestNear:
+    def test_separate_puts_whole_records_aside(self, ledger: LedgerAt) -> None:
+        run_near(ledger, near_rule("separate", 0.8))
+        assert [d.message.message_id for d in seen("articles")] == [f"{n}" for n in range(0, 30, 3)]
+        assert all(d.article.near_duplicate is None for d in seen("articles"))
+        for copy in seen("duplicates"):
+            number = int(copy.message.message_id)
+            said = copy.duplicate
+            assert said.article == near_draft(number).article
+            assert (said.kind, said.signature_version) == ("near", str(VERSION))
+            assert said.canonical_message_id == f"{number - number % 3}"
+            assert said.cluster_id == said.canonical_id
+            assert 0.8 <= said.similarity < 1
+        assert len(seen("duplicates")) == 20
+
+    def test_annotate_keeps_the_article_and_says_so_in_it(self, ledger: LedgerAt) -> None:
+        run_near(ledger, near_rule("annotate", 0.8))
+        assert seen("duplicates") == []
+        ids = {d.message.message_id: d.article.article_id for d in seen("articles")}
+        assert set(ids) == {f"{n}" for n in range(30)}
+        for kept in seen("articles"):
+            number = int(kept.message.message_id)
+            like = kept.article.near_duplicate
+            if number % 3 == 0:
+                assert like is None
+                continue
+            assert (like.kind, like.canonical_id) == ("near", ids[f"{number - number % 3}"])
+            assert like.cluster_id == like.canonical_id
+            assert 0.8 <= like.similarity < 1
+
+    def test_what_comes_again_is_annotated_again(self, ledger: LedgerAt) -> None:
+        run_near(ledger, near_rule("annotate", 0.8))
+        before = [element.article.near_duplicate for _, element in SEEN]
+        run_near(ledger, near_rule("annotate", 0.8))
+        assert [element.article.near_duplicate for _, element in SEEN] == before
+
+    def test_off_sees_none(self, ledger: LedgerAt) -> None:
+        assert near_rule("off", 0.8) is None
+        run_near(ledger, None)
+        assert len(seen("articles")) == 30
+
+
 class TestOptions:
+    def test_near_duplicates_are_set_apart_unless_told_otherwise(self, tmp_path: Path) -> None:
+        options = ArticleOptions(["--output", str(tmp_path)])
+        rule = near_rule(options.near_duplicates, options.near_duplicate_threshold)
+        assert rule == NearRule(0.8, separate=True)
+
     def test_the_ledger_lies_under_the_output(self, tmp_path: Path) -> None:
         options = ArticleOptions(["--output", str(tmp_path)])
         at = LedgerAt.from_options(options)
@@ -201,7 +274,7 @@ def test_a_clock_that_jumps_makes_nothing_forgotten(
     jumped = SimpleNamespace(datetime=Ahead, timezone=dt.timezone, timedelta=dt.timedelta)
     monkeypatch.setattr(deduplicate, "dt", jumped)
     copy = draft("later", "story 0")
-    asked = deduplicate._AskLedger(ledger, dt.timedelta(days=7), 1.0)
+    asked = deduplicate._AskLedger(ledger, dt.timedelta(days=7), None, 1.0)
     asked.start_bundle()
     assert not list(asked.process(copy, Timestamp(0)))
     (out,) = asked.finish_bundle()
