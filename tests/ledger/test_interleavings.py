@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pipeline.ledger import Candidate, Intent, Verdict
+from pipeline.ledger import Candidate, Intent, NearRule, Verdict
 from pipeline.ledger.sqlite import SqliteLedger
-from tests.ledger.helpers import ask, begin, candidate, write
+from pipeline.similarity.signature import sign
+from tests.ledger.helpers import NOW, WEEK, begin, candidate, write
+from tests.similarity import texts
 
 STORIES = 2
 COPIES = 2
@@ -23,8 +25,15 @@ SOME_KEYS = st.just(KEYS) | st.lists(st.sampled_from(KEYS), min_size=1, max_size
 
 
 def article(key: str) -> Candidate:
-    """Copies of a story have its content in common; every two of them also a URL."""
-    return candidate(key, content=key[0], url=f"{key[0]}{int(key[1]) // 2}")
+    """Copies of one story have its content and a URL in common; of the other, most of its words."""
+    if key[0] == "a":
+        return candidate(key, content="a", url="a")
+    text = texts.changed(texts.story(0, 60), 0.02 * int(key[1]))
+    return dataclasses.replace(candidate(key, content=key), signature=sign(text))
+
+
+def ask(ledger: SqliteLedger, *candidates: Candidate) -> list[Verdict]:
+    return ledger.verdicts(candidates, now=NOW, ttl=WEEK, near=NearRule(0.8))
 
 
 class Interleavings(RuleBasedStateMachine):
