@@ -213,7 +213,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with use_ops("numpy"):
         try:
             models = {"shipped": load(str(default_model_path()))}
-            models |= {pathlib.Path(name).name: load(name) for name in options.models}
+            for name in options.models:
+                nlp = load(name)
+                short = pathlib.Path(name).name
+                # Two versions of one model lie in folders of one name.
+                models[f"{short} {nlp.meta['version']}" if short in models else short] = nlp
             gold = gold_part(read_gold("test"))
             linked = read_linked("test"), read_linked("dev")
         except (ModelNotUsable, CorpusError) as error:
