@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& command -v $$p && break; done)
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help run test lint format bench faults model eval-ner lock clean
+.PHONY: help run test lint format bench faults model eval-ner eval-dedup lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,10 @@ model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
 eval-ner: $(STAMP) ## score the entity model, and others installed beside it (MODELS="en_core_web_sm …")
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.compare \
 		--data $(or $(DATA),../shared/data/ner) $(if $(MODELS),--models $(MODELS))
+
+eval-dedup: $(STAMP) ## score near-duplicates, beside datasketch and an exact hash (TEXTS=../shared/data/text, EVAL="--mistakes")
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evaluation.dedup \
+		--data $(or $(TEXTS),../shared/data/text) $(EVAL)
 
 lock: ## pin the newest versions that setup.py allows
 	uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \

@@ -15,7 +15,7 @@ from pipeline.ledger.deciding import Decided, decide
 from pipeline.ledger.neighbours import Neighbour, Search
 from pipeline.similarity.signature import BANDS, Signature, unpack
 
-_BANDS = struct.Struct(f"<{BANDS}q")
+_BANDS = struct.Struct(f"<{BANDS}I")
 # At least so many are forgotten with a batch that brings fewer.
 PURGE_LEAST = 100
 
@@ -100,7 +100,7 @@ class SqliteIndex:
         # In the order of the table: neighbours in it are written together.
         self._db.executemany(
             "INSERT OR IGNORE INTO bands VALUES (?, ?)",
-            sorted((band, one.number) for one, bands in new for band in bands),
+            sorted([(band, one.number) for one, bands in new for band in bands]),
         )
 
     def purge(self, arrived: int) -> None:

@@ -26,16 +26,22 @@ _DATE = (
     rf"(?:{_MONTH}\s+{_DAY}(?:,?\s+\d{{4}})?|{_DAY}\s+{_MONTH}(?:\s+\d{{4}})?|\d{{4}}-\d\d-\d\d)"
 )
 _PLACE = r"[^\W\d_a-z][\w.'’-]*"
-_PLACES = rf"{_PLACE}(?:[ ,]+{_PLACE}){{0,7}}"
+_PLACES = rf"{_PLACE}(?:(?:[ ,/]+|\s(?:de|da|do|del|la|of|and|upon)\s){_PLACE}){{0,7}}"
 _AGENCY = r"(?:\([^()\n]{2,40}\)|/[^/\n]{2,40}/)"
 _DASH = r"(?:--|[-–—])"
 _DATELINE = re.compile(
-    # LONDON, Jan 5 (Reuters) - · (AP) — · PARIS, France /PRNewswire/ -- · date 2025-01-21
-    rf"\s*(?:(?:{_PLACES})?[ ,]*(?:{_DATE})?[ ,]*{_AGENCY}[ ,]*(?:{_DATE}[ ,]*)?{_DASH}"
+    # LONDON, Jan 5 (Reuters) - · (AP) — · PARIS, France /PRNewswire/ -- · LIMA, Sep 9. (EFE).-
+    rf"\s*(?:(?:{_PLACES})?[ ,]*(?:{_DATE})?[ ,.]*{_AGENCY}[ ,.]*(?:{_DATE}[ ,]*)?{_DASH}\s"
+    # LONDON--(BUSINESS WIRE)--
+    rf"|{_PLACES}{_DASH}{{1,2}}{_AGENCY}{_DASH}{{1,2}}"
+    # DELHI, Jan 5 (PTI) · MOSCOW, January 5. /TASS/.
+    rf"|{_PLACES}[ ,]+{_DATE}[ ,.]*{_AGENCY}\.?[ ,]*{_DASH}?\s"
     # KYIV, 5 January 2025 - · WASHINGTON —
-    rf"|{_PLACES}[ ,]+{_DATE}[ ,]*{_DASH}"
-    rf"|[A-Z][A-Z.'’-]+(?:[ ,]+[A-Z][A-Z.'’-]+){{0,4}}[ ,]*(?:--|[–—]|\s-)"
-    rf"|date[ ]\d{{4}}-\d\d-\d\d)\s"
+    rf"|{_PLACES}[ ,]+{_DATE}[ ,]*{_DASH}\s"
+    rf"|[A-Z][A-Z.'’-]+(?:[ ,]+[A-Z][A-Z.'’-]+){{0,4}}[ ,]*(?:--|[–—]|\s-)\s"
+    # Friday, May 3, 2019, on a line of its own · date 2025-01-21
+    rf"|(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?{_DATE} ?\n"
+    rf"|date[ ]\d{{4}}-\d\d-\d\d\s)"
 )
 _LEADING_LINE = re.compile(
     r"\s*(?:By [^\n.]{2,80}|[^\n]{0,60}(?:\bUpdated?|Published|Posted|Last modified)\b[^\n]{0,80}"
@@ -68,8 +74,9 @@ _STARTS = re.compile(r"\n\s*|(?<=[.!?)])\s+")
 def without_boilerplate(text: str) -> str:
     """`text` without tags, datelines, bylines and credits.
 
-    >>> without_boilerplate("LONDON, Jan 5 (Reuters) - It rained. (Reporting by A B; Editing by C)")
-    'It rained.'
+    >>> text = "It rained on Monday in all of the city, and the streets were under water."
+    >>> without_boilerplate(f"LONDON, Jan 5 (Reuters) - {text} (Reporting by A B; Editing by C D)")
+    'It rained on Monday in all of the city, and the streets were under water.'
     """
     if "<" in text:
         text = _TAG.sub(" ", text)
@@ -90,15 +97,25 @@ def _without_head(text: str) -> str:
 
 
 def _without_tail(text: str) -> str:
-    first = max(0, len(text) - TAIL_CHARACTERS)
-    tail = text[first:]
     # Pieces from the end, as long as each is a credit: what stands before the first that is none
     # stays, also where it looks like one.
-    cuts = [0, *(start.end() for start in _STARTS.finditer(tail))]
-    end = len(tail)
-    for cut in reversed(cuts[1:] if first else cuts):
-        piece = tail[cut:end]
-        if piece.strip() and not _CREDIT.match(piece):
+    end, first = len(text), max(0, len(text) - TAIL_CHARACTERS)
+    while end > first:
+        start = _last_start(text, first, end)
+        if start is None or (not _CREDIT.match(text, start, end) and text[start:end].strip()):
             break
-        end = cut
-    return text[: first + end].rstrip() if end < len(tail) else text
+        end = start
+    return text[:end].rstrip() if end < len(text) else text
+
+
+def _last_start(text: str, first: int, end: int) -> int | None:
+    """Where the last line or sentence before `end` begins; None where none does after `first`."""
+    for width in (300, TAIL_CHARACTERS):
+        look = max(first, end - width)
+        # What begins at the end is nothing.
+        starts = [found.end() for found in _STARTS.finditer(text, look, end) if found.end() < end]
+        if starts:
+            return starts[-1]
+        if look == first:
+            break
+    return 0 if first == 0 else None

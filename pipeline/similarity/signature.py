@@ -32,6 +32,7 @@ what comes out of `sign` counts `VERSION` up.
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import unicodedata
 from dataclasses import dataclass
@@ -64,9 +65,6 @@ WORD_CHARACTERS = 20
 MOST_CHARACTERS = 200_000
 """So much of a text is signed."""
 
-MEMO_WORDS = 200_000
-"""Tokens whose hash is kept in memory; 30 MB."""
-
 _HASH_BYTES = 3
 """Of a shingle in a sketch: two different ones of two texts of 500 are taken for the same with a
 probability of 2^-24, which makes 1 pair in 70 similar by one shingle more."""
@@ -80,7 +78,7 @@ class Signature:
     """What is kept of a text.
 
     Args:
-        bands: keys of the index, signed 64 bits each.
+        bands: keys of the index, 32 bits each; unrelated texts that share one are seldom enough.
         shingles: how many different ones the text has.
         sketch: the least of them, in order, 24 bits each.
         facts: of its names and numbers the least `FACTS`, in the same form.
@@ -94,7 +92,7 @@ class Signature:
     lead: Short
 
     def pack(self) -> bytes:
-        """As it is stored, without the bands: version, counts, then the rest, one after the other."""
+        """As it is stored, without the bands: version, counts, then the rest in order."""
         parts = self.sketch, self.facts, self.lead
         header = _HEADER.pack(VERSION, self.shingles, *map(len, parts))
         return header + b"".join(map(_packed, parts))
@@ -119,9 +117,7 @@ def unpack(stored: bytes, bands: tuple[int, ...] = ()) -> Signature | None:
 def sign(text: str) -> Signature | None:
     """The signature of a text; None for one that is too short to have one."""
     text = without_boilerplate(text[:MOST_CHARACTERS])
-    tokens = text.split()
-    words = np.fromiter(map(_memo.__getitem__, tokens), np.uint64, len(tokens))
-    words = words[words != 0]
+    words = _words(text)
     if len(words) >= FEWEST_WORDS and len(text) <= WORD_CHARACTERS * len(words):
         shingles = _sorted_set(_mixed(_joined(words >> _ONE, SHINGLE_WORDS)))
     else:
@@ -151,27 +147,54 @@ _PRIMES = np.array(
 )  # fmt: skip
 
 
-class _Memo(dict[str, int]):
-    """The hash of each token that was met, its last bit 1 where it may be a name or number.
+_SPACES = b"\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
+_MARKS = bytes(byte for byte in range(128) if byte not in _SPACES and not chr(byte).isalnum())
+# What stands between words becomes 0, which adds nothing to a sum.
+_PLAIN = bytes.maketrans(_SPACES, bytes(len(_SPACES)))
+_LOWER = _PLAIN.lower()
+_OTHER_MARK = re.compile(r"[^\x00-\x7f\w]")
+_DIGITS = frozenset(b"0123456789")
+_IS_DIGIT = np.array([byte in _DIGITS for byte in range(256)])
+_WEIGHTS = np.frombuffer(hashlib.shake_128(b"words 1").digest(8 * 256), "<u8").astype(np.uint64)
 
-    A token without letter or digit has 0.
+
+def _words(text: str) -> Hashes:
+    """The hash of each word, by its letters and digits in one case.
+
+    Its last bit is 1 where the word may be a name or number: it has a capital letter or a digit.
+    It is multilinear in the bytes of UTF-8 (Carter and Wegman 1979), and made for all words at
+    once: to look them up in a dictionary takes longer.
     """
-
-    def __missing__(self, token: str) -> int:
-        word = _letters(token)
-        hashed = 0
-        if word:
-            digest = hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest()
-            bare = token.strip("\"'“”‘’([{«")
-            fact = bare[:1].isupper() or any(map(str.isdigit, word))
-            hashed = (int.from_bytes(digest, "little") | 3) - 1 + fact
-        if len(self) >= MEMO_WORDS:
-            self.clear()
-        self[token] = hashed
-        return hashed
-
-
-_memo = _Memo()
+    if text.isascii():
+        plain = text.encode().translate(_PLAIN, _MARKS)
+        lower = plain.lower()
+    else:
+        text = unicodedata.normalize("NFKC", text)
+        text = _OTHER_MARK.sub(lambda mark: " " if mark[0].isspace() else "", text)
+        plain = text.encode("utf-8", "replace").translate(_PLAIN, _MARKS)
+        lower = text.casefold().encode("utf-8", "replace").translate(_PLAIN, _MARKS)
+    values = np.frombuffer(b"\0" + lower, np.uint8)
+    inside = values != 0
+    starts = np.flatnonzero(inside[1:] & ~inside[:-1]) + 1
+    if not len(starts):
+        return np.zeros(0, np.uint64)
+    bounds = np.append(starts, len(values))
+    places = np.arange(starts[0], len(values)) - np.repeat(starts, bounds[1:] - bounds[:-1])
+    weighted = values[starts[0] :] * _WEIGHTS[places & 255]
+    hashes = _mixed(np.add.reduceat(weighted, starts - starts[0]))
+    marked: NDArray[np.bool_]
+    if len(plain) == len(lower):
+        marked = _IS_DIGIT.take(values)
+        marked[1:] |= np.frombuffer(plain, np.uint8) != values[1:]
+        marked = np.logical_or.reduceat(marked, starts)
+    else:
+        # Of few letters the other case is longer or shorter.
+        pairs = zip(*(filter(None, each.split(b"\0")) for each in (plain, lower)), strict=False)
+        marked = np.zeros(len(starts), np.bool_)
+        for place, (one, other) in enumerate(pairs):
+            marked[place] = one != other or not _DIGITS.isdisjoint(other)
+    words: Hashes = (hashes | _ONE) ^ (~marked).astype(np.uint64)
+    return words
 
 
 def _letters(text: str) -> str:
@@ -247,12 +270,12 @@ _PLACES = np.arange(BANDS, dtype=np.uint64)[:, None] * _PRIMES[0]
 
 def _bands(shingles: Hashes) -> tuple[int, ...]:
     values = (shingles >> _HIGH).astype(np.uint32)
-    permuted = (values ^ _MASKS) * _MULTIPLIERS
-    permuted ^= permuted >> np.uint32(15)
+    permuted = values ^ _MASKS
+    permuted *= _MULTIPLIERS
     least = permuted.min(axis=1).astype(np.uint64).reshape(BANDS, ROWS)
     seeded = least + _PLACES + np.uint64(VERSION)
     keys = _mixed((seeded * _PRIMES[:ROWS]).sum(axis=1, dtype=np.uint64))
-    return tuple(keys.view(np.int64).tolist())
+    return tuple((keys >> _HIGH).tolist())
 
 
 def _packed(values: Short) -> bytes:

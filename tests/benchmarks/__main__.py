@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import backpressure, entities, memory, restart, streaming
+from tests.benchmarks import backpressure, entities, memory, near, restart, streaming
 
 BENCHMARKS = {
     "streaming": streaming.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "memory": memory.main,
     "backpressure": backpressure.main,
     "restart": restart.main,
+    "near": near.main,
 }
 
 

@@ -46,10 +46,10 @@ class TestStable:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            (story(1), "d5d22a4b8d9442a3"),
-            (story(2, 2_000), "6f819b08253b2a14"),
-            ("The council voted to reopen the pool in May, said Ann Lee.", "d74b23c2a2fc077f"),
-            (CHINESE, "438797ae64986684"),
+            (story(1), "24b09263bdce92bb"),
+            (story(2, 2_000), "0d832b2c5b439d83"),
+            ("The council voted to reopen the pool in May, said Ann Lee.", "27a26b6a9bdbcff1"),
+            (CHINESE, "0075b9d39cb0a4ab"),
         ],
         ids=["words", "long", "short", "chinese"],
     )
@@ -63,12 +63,6 @@ class TestStable:
         stored = signed(story(1)).pack()
         assert unpack(bytes([VERSION + 1]) + stored[1:]) is None
 
-    def test_nothing_is_kept_between_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        before = signed(story(3))
-        monkeypatch.setattr(module, "MEMO_WORDS", 10)
-        module._memo.clear()
-        assert same(signed(story(3)), before)
-        assert len(module._memo) <= 11
 
 
 class TestAnyText:
@@ -85,7 +79,7 @@ class TestAnyText:
             assert sum(map(str.isalnum, text.casefold())) < 20 * FEWEST_CHARACTERS
             return
         assert len(found.bands) == BANDS
-        assert all(-(2**63) <= band < 2**63 for band in found.bands)
+        assert all(0 <= band < 2**32 for band in found.bands)
         assert 1 <= len(found.sketch) <= min(SKETCH, found.shingles)
         assert len(found.facts) <= FACTS
         assert set(found.lead) <= set(found.facts)
