@@ -39,6 +39,7 @@ setup(
         "grpcio>=1.66",
         "htmldate>=1.9,<2",
         "lxml>=5",
+        "numpy>=1.26,<3",
         "pycountry>=24.6",
         "PyYAML>=6,<7",
         "python-dateutil>=2.8.2",
@@ -48,7 +49,11 @@ setup(
         "trafilatura>=2.3,<2.4",
     ],
     extras_require={
+        # The ledger for runs on several machines (--state redis://…).
+        "redis": ["redis>=5,<8"],
         "dev": [
+            # `make eval-dedup` compares with it.
+            "datasketch>=2,<3",
             "grpc-stubs>=1.53",
             "hypothesis>=6.100",
             "mypy>=1.15",
@@ -56,6 +61,7 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6,<4",
+            "redis>=5,<8",
             "ruff>=0.9",
             "types-PyYAML",
         ],

@@ -34,3 +34,8 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for made in reversed(missing):
         sync_folder(made.parent)
+
+
+def temporary_of(final: Path, owner: str) -> Path:
+    """The name under which `owner` writes what is to be `final`."""
+    return final.with_name(f".{final.name}.{owner}.tmp")

@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline.arguments import SUBSCRIPTION
 from pipeline.errors import UsageError
-from pipeline.ledger import database_path
+from pipeline.ledger import MEMORY, database_path
 from pipeline.option_list import defaults
 from pipeline.processes import Processes, count_of, entity_workers_of
 from pipeline.transforms.model_workers import load_early
@@ -43,7 +43,7 @@ def launch(given: Mapping[str, Any], flags: Sequence[str] = ()) -> Summary:
     options = {**defaults(), **given}
     check(options)
     options["run_id"] = options["run_id"] or new_run_id()
-    count = 1 if options["state"] == "memory://" else count_of(options["processes"])
+    count = 1 if options["state"] == MEMORY else count_of(options["processes"])
     options["entity_workers"] = str(entity_workers_of(options["entity_workers"], count))
     drain = threading.Event()
     with draining(drain.set, options["drain_timeout"]):

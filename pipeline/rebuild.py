@@ -34,7 +34,7 @@ from pipeline.watch.following import following
 from pipeline.watch.narrow import read_fields
 
 if TYPE_CHECKING:
-    from pipeline.ledger.redis_rebuilding import RedisRebuilding
+    from pipeline.ledger.redis.rebuilding import RedisRebuilding
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _rebuilding(uri: str, path: Path | None, root: Path) -> Rebuilding | RedisRe
     if path is not None:
         return Rebuilding(path, root)
     # The client for Redis, which is not everywhere.
-    from pipeline.ledger.redis_rebuilding import RedisRebuilding
+    from pipeline.ledger.redis.rebuilding import RedisRebuilding
 
     return RedisRebuilding(uri, root)
 

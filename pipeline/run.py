@@ -19,7 +19,7 @@ from pipeline import graph
 from pipeline.durable import make_folder
 from pipeline.errors import Failed, UsageError
 from pipeline.leases import close_leases, leases_of
-from pipeline.ledger import Ledger, LedgerUnavailable
+from pipeline.ledger import Ledger, LedgerUnavailable, shown
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.patience import Patience
@@ -154,7 +154,7 @@ def _open(ledger_at: LedgerAt, root: Path) -> None:
     others = ledger_at.get().other_outputs()
     if others:
         raise UsageError(
-            f"the ledger {ledger_at.uri} belongs to the output {others[0]}: what is done "
+            f"the ledger {shown(ledger_at.uri)} belongs to the output {others[0]}: what is done "
             "there would be taken for done here. Give each output a ledger of its own"
         )
     refuse_behind(ledger_at.get(), ledger_at.uri, root, files)

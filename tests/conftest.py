@@ -9,6 +9,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
+from tests.redis_server import RedisMissingError, RedisServer, redis_server
 
 SHARED_SAMPLE = (
     Path(__file__).resolve().parents[2] / "shared" / "samples" / "article_putin_xi_2025-01-21.txt"
@@ -43,6 +44,16 @@ def google_address() -> Iterator[str]:
         with google_emulator() as address:
             yield address
     except EmulatorMissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def redis_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of the session; its tests are skipped, with the reason, where there is none."""
+    try:
+        with redis_server(tmp_path_factory.mktemp("redis")) as server:
+            yield server
+    except RedisMissingError as missing:
         pytest.skip(str(missing))
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.errors import Failed, UsageError
-from pipeline.ledger.redis_uri import is_redis, parse
+from pipeline.ledger.redis.uri import is_redis, parse
 
 if TYPE_CHECKING:
     from pipeline.similarity.signature import Signature
@@ -220,7 +220,7 @@ def database_path(uri: str) -> Path | None:
 
     Args:
         uri: `sqlite:///PATH` (three slashes and an absolute path make four, as everywhere),
-            `redis://HOST:PORT/DB` (see `pipeline.ledger.redis_uri`), or `memory://`.
+            `redis://HOST:PORT/DB` (see `pipeline.ledger.redis.uri`), or `memory://`.
 
     Raises:
         UsageError: the URI is of no known kind.
@@ -255,7 +255,7 @@ def open_ledger(uri: str, root: Path, *, read_only: bool = False) -> Ledger:
     """
     try:
         if is_redis(uri):
-            from pipeline.ledger.redis import RedisLedger
+            from pipeline.ledger.redis.ledger import RedisLedger
 
             return RedisLedger(uri, root, read_only=read_only)
         from pipeline.ledger.sqlite import SqliteLedger
@@ -274,7 +274,7 @@ def ledger_exists(uri: str, root: Path) -> bool:
         LedgerError: it cannot be told.
     """
     if is_redis(uri):
-        from pipeline.ledger.redis_space import exists
+        from pipeline.ledger.redis.space import exists
 
         try:
             return exists(parse(uri), root)

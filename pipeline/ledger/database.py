@@ -77,10 +77,14 @@ CREATE TABLE signatures (
     number INTEGER PRIMARY KEY, -- grows in the order in which articles came
     key TEXT NOT NULL,
     seen_at INTEGER NOT NULL,   -- microseconds
-    bands BLOB NOT NULL,        -- to find the rows of the other table
     signature BLOB NOT NULL
 );
 CREATE TABLE bands (
+    band INTEGER NOT NULL,
+    number INTEGER NOT NULL,    -- of an article, which may have been forgotten
+    PRIMARY KEY (band, number)
+) WITHOUT ROWID;
+CREATE TABLE new_bands (        -- those that are not in the other table yet
     band INTEGER NOT NULL,
     number INTEGER NOT NULL,
     PRIMARY KEY (band, number)

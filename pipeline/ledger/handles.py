@@ -7,7 +7,7 @@ open one when it needs it.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.ledger import Ledger, database_path, default_uri, open_ledger
@@ -21,7 +21,8 @@ _lock = threading.Lock()
 class LedgerAt:
     """The name of a ledger: its URI, and the output it belongs to."""
 
-    uri: str
+    # Not shown: it may have a password.
+    uri: str = field(repr=False)
     root: str
 
     @classmethod

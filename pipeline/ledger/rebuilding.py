@@ -7,6 +7,7 @@ two renames, none, which a run refuses to work with (`pipeline.rebuild`).
 
 from __future__ import annotations
 
+import array
 import datetime as dt
 import os
 import sqlite3
@@ -23,7 +24,6 @@ from pipeline.ledger.database import CACHE_KIB, PARAMETERS, SIDES, ledger_error,
 from pipeline.ledger.marks import MARK_BYTES, mark_of
 from pipeline.ledger.neighbours import MOST_IN_BAND
 from pipeline.ledger.owners import Owners, owners_folder
-from pipeline.ledger.sqlite_neighbours import bands_of, packed
 from pipeline.records import micros
 from pipeline.similarity.signature import Signature
 
@@ -179,10 +179,10 @@ class Rebuilding:
                 (one.message_id, one.article_id, one.key, one.seen_at),
             )
             if one.signature is not None:
-                bands, signature = packed(one.signature)
+                bands = array.array("I", one.signature.bands).tobytes()
                 self._db.execute(
                     "INSERT INTO signed VALUES (?, ?, ?, ?)",
-                    (one.key, one.seen_at, bands, signature),
+                    (one.key, one.seen_at, bands, one.signature.pack()),
                 )
         elif one.canonical is not None:
             self._db.execute(
@@ -285,15 +285,16 @@ class Rebuilding:
     def _sign(self) -> None:
         """Puts the signatures into the index in the order in which their articles came."""
         self._db.execute(
-            "INSERT INTO signatures (key, seen_at, bands, signature)"
-            " SELECT key, seen_at, bands, signature FROM signed ORDER BY seen_at, rowid"
+            "INSERT INTO signatures (key, seen_at, signature)"
+            " SELECT key, seen_at, signature FROM signed ORDER BY seen_at, rowid"
         )
         # Sorted by SQLite, on disk where there are many: in any other order each goes elsewhere.
         self._db.execute("CREATE TEMP TABLE shared (band INTEGER, number INTEGER)")
-        for batch in _batches(self._db.execute("SELECT bands, number FROM signatures")):
+        rows = self._db.execute("SELECT bands FROM signed ORDER BY seen_at, rowid")
+        for number, (bands,) in enumerate(rows, 1):
             self._db.executemany(
                 "INSERT INTO shared VALUES (?, ?)",
-                ((band, number) for bands, number in batch for band in bands_of(bands)),
+                ((band, number) for band in array.array("I", bands)),
             )
         self._db.execute(
             "INSERT OR IGNORE INTO bands SELECT band, number FROM"

@@ -1,4 +1,4 @@
-"""How many records a bundle should have: about a second's work."""
+"""How many records a bundle should have: about two seconds' work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 # Small at first: who restarts a run waits for the first of them.
 FIRST, LEAST, MOST = 100, 50, 5_000
-TARGET_SECONDS = 1.0
+TARGET_SECONDS = 2.0
 GROWTH = 2.0
 
 
@@ -44,7 +44,7 @@ def resized(size: int, records: int, seconds: float) -> int:
     """The size after `size`, where `records` took `seconds`.
 
     >>> resized(1000, 1000, 0.25), resized(1000, 1000, 10.0), resized(1000, 10, 0.001)
-    (2000, 100, 1000)
+    (2000, 200, 1000)
     """
     ideal = records / max(seconds, 1e-6) * TARGET_SECONDS
     if records < size:

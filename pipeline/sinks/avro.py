@@ -38,7 +38,7 @@ import pipeline.schemas as schemas
 from pipeline import failpoints
 from pipeline.clock import steady_time
 from pipeline.dead_letters import dead_letter
-from pipeline.ledger import Ledger, LedgerUnavailable
+from pipeline.ledger import Fenced, Ledger, LedgerUnavailable
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.patience import Patience
@@ -368,7 +368,11 @@ def write_file(
         try:
             failpoints.reach("after_intent")
             encoded_avro = (one.avro for one in granted)
-            write_durably(root, intent.path, encoded_avro, form, owner=ledger.owner)
+            write_durably(
+                *(root, intent.path, encoded_avro, form),
+                owner=ledger.owner,
+                confirm=lambda: ledger.holds(intent) if isinstance(ledger, Fenced) else None,
+            )
             failpoints.reach("after_rename")
             ledger.commit(intent)
         except BaseException:

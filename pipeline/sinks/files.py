@@ -13,7 +13,7 @@ from fastavro.write import Writer
 
 import pipeline.schemas as schemas
 from pipeline import failpoints
-from pipeline.durable import sync_folders
+from pipeline.durable import sync_folders, temporary_of
 
 # Large enough to compress well, small enough for a reader that holds one block at a time.
 BLOCK_BYTES = 256 * 1024
@@ -43,7 +43,13 @@ class Form:
 
 
 def write_durably(
-    root: Path, path: str, records: Iterable[bytes], form: Form, *, owner: str
+    root: Path,
+    path: str,
+    records: Iterable[bytes],
+    form: Form,
+    *,
+    owner: str,
+    confirm: Callable[[], None] = lambda: None,
 ) -> int:
     """Writes encoded records to `root`/`path` and returns the size of the file in bytes.
 
@@ -56,13 +62,15 @@ def write_durably(
         records: Avro bytes of one record each, by that schema.
         form: codec and schema.
         owner: this process, in the name of the temporary file; see `sweep`.
+        confirm: called when the data are on disk; the file gets its name unless this raises.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written.
+        OSError: the disk is full, or the folder cannot be written; FileNotFoundError where another
+            process took the temporary file away, having taken this one for dead.
     """
     final = root / path
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{owner}.tmp")
+    temporary = temporary_of(final, owner)
     try:
         failpoints.reach("before_write")
         with temporary.open("wb") as file:
@@ -78,6 +86,7 @@ def write_durably(
             size = file.tell()
             os.fsync(file.fileno())
         failpoints.reach("after_write")
+        confirm()
         temporary.rename(final)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -17,8 +17,10 @@ from pipeline.ledger import (
     LedgerUnavailable,
     database_path,
     default_uri,
+    ledger_exists,
     open_ledger,
     remedy,
+    shown,
 )
 from pipeline.records import message_key
 from pipeline.watch import output
@@ -79,8 +81,9 @@ def verify(root: Path, state: str | None = None) -> Audit:
     """
     uri = state or default_uri(root)
     database = database_path(uri)
-    if state is not None and (database is None or not database.is_file()):
-        raise UsageError(f"--state {state}: there is no ledger; give the --state of the run")
+    there = ledger_exists(uri, root) if database is None else database.is_file()
+    if state is not None and not there:
+        raise UsageError(f"--state {shown(state)}: there is no ledger; give the --state of the run")
     audit = Audit()
     files = _Files(root, audit)
     try:
@@ -88,7 +91,7 @@ def verify(root: Path, state: str | None = None) -> Audit:
         for kind, path in following(listed, "auditing"):
             files.read(kind, path)
         files.index()
-        if database is None or not database.exists():
+        if not there and not (database is not None and database.exists()):
             found = Audit(notes=[f"no ledger at {uri}: only the files were audited"])
         else:
             found = _audit_ledger(uri, root, files)
@@ -108,11 +111,12 @@ def _audit_ledger(uri: str, root: Path, files: _Files) -> Audit:
             try:
                 # What is damaged gives no answers to compare.
                 for line in ledger.damage():
-                    found.find(f"the ledger {uri} is damaged ({line})")
+                    found.find(f"the ledger {shown(uri)} is damaged ({line})")
                 if found.sound:
                     _compare(found, ledger, files)
                 else:
-                    found.notes.append(f"to go on, {remedy(database_path(uri), root)}")
+                    where = database_path(uri) or shown(uri)
+                    found.notes.append(f"to go on, {remedy(where, root)}")
                 overtaken = ledger.overtaken()
             finally:
                 ledger.close()
@@ -123,7 +127,7 @@ def _audit_ledger(uri: str, root: Path, files: _Files) -> Audit:
             return found
         if not overtaken:
             return found
-    raise LedgerUnavailable(f"the ledger {uri} was changed while it was read, {TRIES} times")
+    raise LedgerUnavailable(f"the ledger {shown(uri)} was changed while it was read, {TRIES} times")
 
 
 class _Files:

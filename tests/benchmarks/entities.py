@@ -33,7 +33,7 @@ from tests.benchmarks.streaming import SUBSCRIPTION, TOPIC, broker_process, plai
 
 ROUNDS = 3
 # A message with entities takes so many times what one without does.
-COST = 5
+COST = 2
 # spaCy's own default, and what the pipeline gives it; the ratio is to the faster of the two.
 BATCHES = (1_000, BATCH_ARTICLES)
 

@@ -64,7 +64,6 @@ class TestStable:
         assert unpack(bytes([VERSION + 1]) + stored[1:]) is None
 
 
-
 class TestAnyText:
     @given(st.text() | WORDS)
     @example("\ud800" * 50)

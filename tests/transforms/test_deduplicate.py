@@ -251,7 +251,7 @@ class TestOptions:
         assert at.get() is LedgerAt.from_options(options).get()
         at.close()
 
-    @pytest.mark.parametrize("state", ["redis://x", "sqlite://x", "sqlite:///", "ledger.db"])
+    @pytest.mark.parametrize("state", ["redis://x/y", "sqlite://x", "sqlite:///", "ledger.db"])
     def test_a_state_of_no_known_kind_is_said_before_anything_runs(
         self, tmp_path: Path, state: str
     ) -> None:

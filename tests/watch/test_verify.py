@@ -232,7 +232,9 @@ class TestWrong:
         assert "is damaged" in audit.findings[0]
         assert "--rebuild_ledger" in "".join((*audit.findings, *audit.notes))
 
-    @pytest.mark.parametrize("state", ["memory://", "redis://x", "sqlite:////nowhere/at/all"])
+    @pytest.mark.parametrize(
+        "state", ["memory://", "redis://127.0.0.1:1", "sqlite:////nowhere/at/all"]
+    )
     def test_a_state_that_is_not_there(self, tmp_path: Path, state: str) -> None:
         make_output(tmp_path)
         with pytest.raises(UsageError, match="--state"):

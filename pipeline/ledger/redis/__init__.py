@@ -1,0 +1,1 @@
+"""The ledger in Redis: for runs on several machines."""
