@@ -37,9 +37,10 @@ format: $(STAMP) ## put the code into ruff's format
 bench: $(STAMP) ## measure against bare libraries and peers; prints tables
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
-faults: $(STAMP) ## strike a running pipeline KILLS times over MESSAGES messages (SEED, BROKERS); prints a table
+faults: $(STAMP) ## strike a running pipeline KILLS times over MESSAGES messages (SEED, BROKERS, STATE=redis); prints a table
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),100) --messages $(or $(MESSAGES),20000) \
-		$(if $(SEED),--seed $(SEED)) $(if $(BROKERS),--brokers $(BROKERS)) $(FAULTS)
+		$(if $(SEED),--seed $(SEED)) $(if $(BROKERS),--brokers $(BROKERS)) \
+		$(if $(STATE),--state $(STATE)) $(FAULTS)
 
 model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.train \

@@ -16,8 +16,10 @@ from pathlib import Path
 from tests.brokers import EmulatorMissingError
 from tests.faults import harness
 from tests.faults.brokers import BROKERS
-from tests.faults.faults import Fault, all_faults, left_out
+from tests.faults.faults import Fault, all_faults, left_out, schedule
+from tests.faults.ledgers import LEDGERS
 from tests.faults.table import NOTE, Result
+from tests.redis_server import RedisMissingError
 
 
 def main() -> int:
@@ -28,25 +30,28 @@ def main() -> int:
     parser.add_argument(
         "--brokers", default=",".join(BROKERS), help="by commas (default: %(default)s)"
     )
+    parser.add_argument(
+        "--state", default="sqlite", choices=LEDGERS, help="the ledger (default: %(default)s)"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="faults with TEXT in their name")
     args = parser.parse_args()
     names = args.brokers.split(",")
     if unknown := set(names) - BROKERS.keys():
         parser.error(f"--brokers: {', '.join(unknown)} is none of {', '.join(BROKERS)}")
-    faults = [fault for fault in all_faults() if args.only in fault.name]
+    faults = [fault for fault in all_faults(args.state) if args.only in fault.name]
     if not faults:
         parser.error(f"--only {args.only}: no fault has that in its name")
     seed = random.SystemRandom().randrange(1 << 32) if args.seed is None else args.seed
     print(f"seed {seed}", flush=True)
-    for reason in left_out():
+    for reason in left_out(args.state):
         print(f"left out: {reason}", flush=True)
     results = []
     for name in names:
         # The same messages and faults for each broker.
-        strikes = harness.schedule(faults, args.kills, random.Random(seed))
+        strikes = schedule(faults, args.kills, random.Random(seed))
         try:
-            results.append(_run(name, seed, args.messages, strikes))
-        except EmulatorMissingError as missing:
+            results.append(_run(name, args.state, seed, args.messages, strikes))
+        except (EmulatorMissingError, RedisMissingError) as missing:
             print(f"{name} left out: {missing}")
     for result in results:
         print(f"\n{result.table()}\n")
@@ -56,13 +61,13 @@ def main() -> int:
     return 0 if results and all(result.sound for result in results) else 1
 
 
-def _run(name: str, seed: int, messages: int, strikes: list[Fault]) -> Result:
+def _run(name: str, state: str, seed: int, messages: int, strikes: list[Fault]) -> Result:
     folder = Path(tempfile.mkdtemp(prefix=f"faults-{name}-"))
     kept = True
     try:
-        with BROKERS[name]() as broker:
+        with BROKERS[name]() as broker, LEDGERS[state](folder) as ledger:
             result = harness.run(
-                *(broker, folder),
+                *(broker, ledger, folder),
                 name=name,
                 seed=seed,
                 messages=messages,

@@ -11,13 +11,14 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.failpoints import NAMES
 from tests.faults.brokers import FaultyBroker
+from tests.faults.ledgers import AWAY, FaultyLedger
 from tests.faults.processes import Run, Setting, fake_clock_library
 from tests.pids import children
 
@@ -42,6 +43,7 @@ class Scene(Protocol):
 
     chance: random.Random
     broker: FaultyBroker
+    ledger: FaultyLedger
     # The file by which a faked clock goes.
     clock: Path
     # What a start takes here, to the first file.
@@ -91,6 +93,7 @@ class Fault:
         exits: the exit codes with which the process must end; none where it must go on.
         setting: how the process to be struck must have been started.
         within: seconds in which it must have ended, counted from the end of `strike`.
+        excuse: what its log says where one that must go on may end with 1 all the same.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Fault:
     exits: tuple[int, ...] = ()
     setting: Callable[[random.Random], Setting] = lambda chance: PLAIN
     within: float = DRAIN_SECONDS
+    excuse: str | None = None
 
 
 def at_failpoint(name: str) -> Fault:
@@ -188,8 +192,9 @@ def redelivery_storm(scene: Scene) -> None:
 def stopped_machine(scene: Scene) -> None:
     """It sleeps past its leases; another takes over; it wakes with what was its own in hand.
 
-    Stopped inside a transaction, it holds the ledger's lock, and nobody can take over: the other
-    says so, and may end with 1. Nothing may be lost or twice by it.
+    Stopped inside a transaction of SQLite, it holds the ledger's lock, and nobody can take over:
+    the other says so, and may end with 1. In Redis it is taken for dead, and what it was writing
+    for dropped. Nothing may be lost or twice by it.
     """
 
     def locked_out() -> bool:
@@ -198,6 +203,7 @@ def stopped_machine(scene: Scene) -> None:
     scene.wait_for_files(1)
     scene.process.send_signal(signal.SIGSTOP)
     try:
+        scene.ledger.expire_owners()
         second = scene.start_second()
         scene.broker.expire_leases()
         scene.wait_for_files(2, unless=lambda: locked_out() or second.process.poll() is not None)
@@ -205,6 +211,21 @@ def stopped_machine(scene: Scene) -> None:
         scene.process.send_signal(signal.SIGCONT)
     scene.wait_for_files(2)
     scene.stop_second(second, (0, 1) if locked_out() else (0,))
+
+
+def kill_redis(scene: Scene) -> None:
+    scene.wait_for_files(scene.chance.randint(0, 3))
+    scene.pause(scene.chance.uniform(0, 0.5))
+    scene.ledger.restart(scene.chance.uniform(0, 3))
+
+
+def kill_redis_after_the_run(scene: Scene) -> None:
+    """What the killed one had announced stands in what Redis reads from its disk."""
+    scene.wait_for_files(scene.chance.randint(0, 3))
+    scene.pause(scene.chance.uniform(0, 0.5))
+    scene.process.kill()
+    scene.process.wait()
+    scene.ledger.restart(scene.chance.uniform(0, 1))
 
 
 def clock_jump(seconds: int) -> Callable[[Scene], None]:
@@ -215,8 +236,12 @@ def clock_jump(seconds: int) -> Callable[[Scene], None]:
     return strike
 
 
-def all_faults() -> list[Fault]:
-    """Every fault that can strike on this machine; see `left_out` for the others."""
+def all_faults(ledger: str = "sqlite") -> list[Fault]:
+    """Every fault that can strike here; see `left_out` for the others.
+
+    Args:
+        ledger: which one, of `LEDGERS`.
+    """
     faults = [at_failpoint(name) for name in sorted(NAMES)]
     faults += [
         Fault("SIGKILL at random", kill_at_random, KILLED),
@@ -241,11 +266,27 @@ def all_faults() -> list[Fault]:
             Fault("clock a year ahead", clock_jump(YEAR_SECONDS), setting=lambda _: FAKED),
             Fault("clock a day back", clock_jump(-DAY_SECONDS), setting=lambda _: FAKED),
         ]
+    if ledger == "redis":
+        faults += [
+            Fault("redis killed", kill_redis, excuse=AWAY),
+            Fault("redis restart while down", kill_redis_after_the_run, KILLED),
+        ]
     return faults
 
 
-def left_out() -> list[str]:
+def left_out(ledger: str = "sqlite") -> list[str]:
     """Faults that cannot strike here, each with the reason."""
+    reasons = []
     if fake_clock_library() is None:
-        return ["clock jumps: libfaketime is not installed (Debian package faketime)"]
-    return []
+        reasons.append("clock jumps: libfaketime is not installed (Debian package faketime)")
+    if ledger != "redis":
+        reasons.append("faults of Redis: the ledger is SQLite (STATE=redis has them)")
+    return reasons
+
+
+def schedule(faults: Sequence[Fault], count: int, chance: random.Random) -> list[Fault]:
+    """`count` faults in random order: each kind at least once where there is room for it."""
+    once = chance.sample(faults, min(count, len(faults)))
+    chosen = once + chance.choices(faults, k=count - len(once))
+    chance.shuffle(chosen)
+    return chosen

@@ -1,8 +1,8 @@
 """A run under fire: publishes, strikes, restarts, drains, and has the output judged.
 
     publisher ──────────► broker ◄── proxy ◄── python -m pipeline run ──► output ◄── judge
-                            ▲          ▲                 ▲
-                            └──────────┴───── faults ────┘
+                            ▲          ▲                 ▲   └──► ledger
+                            └──────────┴───── faults ────┴───────────┘
 
 Messages are published in portions, one before each fault, so that there is always something to
 do: what a killed process had in hand is leased to nobody for up to LEASE_SECONDS, and the harness
@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.leases import LEASE_SECONDS
-from pipeline.samples import generate
 from tests.faults.audit import KINDS, Finding, Judge, judge
 from tests.faults.brokers import FaultyBroker
 from tests.faults.faults import DRAIN_SECONDS, PLAIN, Fault, all_faults
+from tests.faults.ledgers import FaultyLedger
 from tests.faults.processes import Run, Setting, start
-from tests.faults.publisher import Publisher
+from tests.faults.publisher import Publisher, Samples
 from tests.faults.table import Result, Row
 
 POLL_SECONDS = 0.05
@@ -36,15 +36,12 @@ PATIENCE_SECONDS = 180.0
 QUIET_SECONDS = 1.5
 # Kept back for that, and for the time after the last fault; where it does not do, there are more.
 RESERVE = 0.2
-ENDLESS = 10_000_000
 # Files of 50 records, and none that waits for long: a random moment often falls into a commit.
 # Google's emulator gives 100 messages a pull at most; the other does as it does.
 OPTIONS = (
     *("--no_entities", "--no_progress", "--roll_records", "50", "--roll_seconds", "1"),
     *("--pull_messages", "100"),
 )
-# Nothing comes for as long as the leases of the dead last.
-IDLE_SECONDS = LEASE_SECONDS + 5
 FIRST_GUESS_SECONDS = 3.0
 
 
@@ -52,16 +49,9 @@ class StuckError(Exception):
     """What was waited for did not come about. It becomes a problem of the result."""
 
 
-def schedule(faults: Sequence[Fault], count: int, chance: random.Random) -> list[Fault]:
-    """`count` faults in random order: each kind at least once where there is room for it."""
-    once = chance.sample(faults, min(count, len(faults)))
-    chosen = once + chance.choices(faults, k=count - len(once))
-    chance.shuffle(chosen)
-    return chosen
-
-
 def run(
     broker: FaultyBroker,
+    ledger: FaultyLedger,
     folder: Path,
     *,
     name: str,
@@ -73,13 +63,13 @@ def run(
     """Has every fault of `strikes` strike a pipeline that works off `messages` messages.
 
     Args:
-        broker: not used before.
+        broker, ledger: not used before.
         folder: for the output and the logs; empty.
         name: of the broker, for the table.
         seed: of the messages and of every random moment.
         tell: gets a line for each fault.
     """
-    scene = Scene(broker, folder, seed, messages, len(strikes))
+    scene = Scene(broker, ledger, folder, seed, messages, len(strikes))
     began = time.monotonic()
     with scene.running():
         for number, fault in enumerate(strikes, start=1):
@@ -97,16 +87,12 @@ def run(
         fault_name = scene.portion_of.get(message_id)
         if fault_name is not None:
             rows[fault_name].lost += 1
-    order = [fault.name for fault in all_faults()]
+    order = [fault.name for fault in all_faults("redis")]
     ranked = sorted(rows, key=lambda one: (order.index(one) if one in order else len(order), one))
     return Result(
-        name,
-        seed,
-        scene.published,
+        *(name, ledger.name, seed, scene.published, scene.copies),
         {one: rows[one] for one in ranked},
-        finding,
-        scene.problems,
-        time.monotonic() - began,
+        *(finding, scene.problems, time.monotonic() - began),
     )
 
 
@@ -114,10 +100,16 @@ class Scene:
     """What the faults act on; see `tests.faults.faults.Scene`."""
 
     def __init__(
-        self, broker: FaultyBroker, folder: Path, seed: int, messages: int, faults: int
+        self,
+        broker: FaultyBroker,
+        ledger: FaultyLedger,
+        folder: Path,
+        seed: int,
+        messages: int,
+        faults: int,
     ) -> None:
         self.chance = random.Random(seed)
-        self.broker = broker
+        self.broker, self.ledger = broker, ledger
         self.output = folder / "output"
         self.clock = folder / "clock"
         self.startup_seconds = FIRST_GUESS_SECONDS
@@ -129,8 +121,7 @@ class Scene:
         self._fault: str | None = None
         self._folder = folder
         self._messages = messages
-        self._samples = generate(ENDLESS, seed)
-        self._unreadable = 0
+        self._samples = Samples(seed)
         self._portion = max(1, int(messages * (1 - RESERVE)) // max(1, faults))
         self._publisher = Publisher(broker.address)
         self._judge = Judge(self.output)
@@ -209,7 +200,7 @@ class Scene:
         fault.strike(self)
         if fault.exits:
             self._expect_end(fault)
-        elif self._running is not None and self._ended():
+        elif self._running is not None and self._ended() and not self._excused(fault):
             self._note(f"{fault.name}: ended with {self.process.returncode}", self._running)
         self._recovering.append(fault.name)
         if self._ended():
@@ -218,6 +209,8 @@ class Scene:
             # What it had in hand it may write with the way to the broker still broken.
             self._recover_from_now(awaiting=self._publish(max(1, self._portion // 4)))
             self.wait_until(lambda: self._since is None or self._ended(), "what came after it")
+            if self._ended() and self._excused(fault):
+                self._running = None
         self._see()
 
     def finish(self) -> Finding:
@@ -226,9 +219,12 @@ class Scene:
         self._see()
         self._fault = None
         self._publish(max(0, self._messages - self.published))
+        # Nothing comes while leases of the dead last, and while what they were writing is theirs.
+        idle_seconds = LEASE_SECONDS + self.ledger.owned_seconds + 5
         ends_by_itself = self.broker.all_acknowledged(self._publisher.subscription) is None
         self._running = self._start(
-            PLAIN, *(("--idle_timeout", str(IDLE_SECONDS)) if ends_by_itself else ())
+            PLAIN,
+            *(("--idle_timeout", f"{idle_seconds:g}") if ends_by_itself else ()),
         )
         self._recover_from_now()
         try:
@@ -238,7 +234,7 @@ class Scene:
         self._running = None
         self._verify()
         finding = judge(self.output, self.ids)
-        self._check_dead_letters(finding)
+        self.problems += self._samples.problems(finding.records)
         return finding
 
     def give_up(self, stuck: StuckError) -> None:
@@ -288,9 +284,7 @@ class Scene:
         return len(self.ids)
 
     def _publish(self, count: int) -> list[str]:
-        samples = list(itertools.islice(self._samples, count))
-        self._unreadable += sum(one.expected == "dead_letter" for one in samples)
-        ids = self._publisher.publish(self.broker.address, samples)
+        ids = self._publisher.publish(self.broker.address, self._samples.take(count))
         self.ids += ids
         if self._fault is not None:
             self.portion_of |= dict.fromkeys(ids, self._fault)
@@ -309,7 +303,7 @@ class Scene:
     def _start(self, setting: Setting, *more: str) -> Run:
         arguments = [
             *("run", "--subscription", self._publisher.subscription, "--output", str(self.output)),
-            *("--processes", str(setting.processes), *OPTIONS, *more),
+            *("--processes", str(setting.processes), *OPTIONS, *self.ledger.options, *more),
         ]
         self._last_change = time.monotonic()
         return self._command(arguments, setting, f"run-{next(self._numbers):03d}.log")
@@ -327,6 +321,10 @@ class Scene:
         if running.process.poll() is None:
             running.process.terminate()
         self._expect(running, exits, "a run that was to drain")
+
+    def _excused(self, fault: Fault) -> bool:
+        """Whether it ended as one may whom its ledger was taken from: with 1, and saying so."""
+        return self.process.returncode == 1 and fault.excuse is not None and self.says(fault.excuse)
 
     def _expect_end(self, fault: Fault) -> None:
         assert self._running is not None
@@ -352,15 +350,14 @@ class Scene:
     def _note(self, problem: str, run: Run) -> None:
         self.problems.append(problem + run.last_words())
 
-    def _check_dead_letters(self, found: Finding) -> None:
-        """No fault makes a dead letter of what can be read, nor an article of what cannot."""
-        if found.records["dead_letters"] != self._unreadable:
-            self.problems.append(
-                f"{found.records['dead_letters']} dead letters, of {self._unreadable} unreadable"
-            )
+    @property
+    def copies(self) -> int:
+        return self._samples.copies
 
     def _verify(self) -> None:
-        audit = self._command(["verify", str(self.output)], PLAIN, "verify.log")
+        audit = self._command(
+            ["verify", str(self.output), *self.ledger.options], PLAIN, "verify.log"
+        )
         self._expect(audit, (0,), "verify", within=PATIENCE_SECONDS)
 
     # Watching it

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 from google.pubsub_v1 import PublisherClient, SubscriberClient
@@ -11,7 +12,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from google.pubsub_v1.types import PubsubMessage
 
-from pipeline.samples import SampleMessage
+from pipeline.samples import SampleMessage, generate
 
 PROJECT = "projects/test-project"
 # Pub/Sub's least: what was in the hands of a killed process, and not extended, comes again soon.
@@ -19,6 +20,42 @@ ACK_DEADLINE_SECONDS = 10
 # Pub/Sub takes 1,000 messages and 10 MB a request; samples have a few kB each.
 MESSAGES_PER_REQUEST = 500
 REQUEST_SECONDS = 30.0
+ENDLESS = 10_000_000
+
+
+class Samples:
+    """Samples to publish, and what those that were taken must become.
+
+    A sample has one copy at most, so that the sums are the same whichever of the two comes first;
+    and a redelivery keeps the verdict that it had.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._samples = generate(ENDLESS, seed)
+        self.copies = 0
+        self.unreadable = 0
+
+    def take(self, count: int) -> list[SampleMessage]:
+        """The next `count`."""
+        samples = list(itertools.islice(self._samples, count))
+        self.copies += sum(one.expected == "duplicate" for one in samples)
+        self.unreadable += sum(one.expected == "dead_letter" for one in samples)
+        return samples
+
+    def problems(self, records: Mapping[str, int]) -> list[str]:
+        """No fault makes a dead letter of what can be read, nor duplicates of both of a pair.
+
+        Fewer duplicates there may be: a clock that jumps has an article forgotten before its copy.
+
+        Args:
+            records: how many there are of each kind at the end.
+        """
+        found = []
+        if records["dead_letters"] != self.unreadable:
+            found.append(f"{records['dead_letters']} dead letters, of {self.unreadable} unreadable")
+        if records["duplicates"] > self.copies:
+            found.append(f"{records['duplicates']} duplicates, of {self.copies} copies")
+        return found
 
 
 class Publisher:

@@ -34,9 +34,10 @@ class Result:
     """What a run of the harness came to.
 
     Args:
-        broker: its name.
+        broker, ledger: their names.
         seed: what all chance came from.
         messages: how many were published.
+        copies: how many of them were copies of another.
         rows: by name of the fault, in the order of the table.
         finding: the judge's last word.
         problems: what else is wrong: an exit code, a drain without end, what `verify` says.
@@ -44,8 +45,10 @@ class Result:
     """
 
     broker: str
+    ledger: str
     seed: int
     messages: int
+    copies: int
     rows: dict[str, Row]
     finding: Finding
     problems: list[str]
@@ -57,10 +60,12 @@ class Result:
 
     def summary(self) -> str:
         """One line."""
+        times = sum(row.times for row in self.rows.values())
         return (
-            f"{self.broker} broker, seed {self.seed}: {sum(r.times for r in self.rows.values())} "
-            f"faults, {self.messages} messages, {len(self.finding.lost)} lost, "
+            f"{self.broker} broker, {self.ledger} ledger, seed {self.seed}: "
+            f"{times} faults, {self.messages} messages, {len(self.finding.lost)} lost, "
             f"{len(self.finding.twice)} twice, {len(self.finding.torn)} torn, "
+            f"{self.finding.records['duplicates']} of {self.copies} copies set apart, "
             f"{self.seconds:.0f} s"
         )
 
@@ -69,7 +74,8 @@ class Result:
         found = self.finding
         width = max(map(len, self.rows), default=0)
         lines = [
-            f"{self.broker} broker, seed {self.seed}, {self.messages} messages",
+            f"{self.broker} broker, {self.ledger} ledger, seed {self.seed}, "
+            f"{self.messages} messages",
             f"{'fault':{width}}  times   lost  twice   torn   seconds to recover",
             f"{'':{width}}                                median  worst",
         ]

@@ -18,13 +18,17 @@ from pipeline.failpoints import NAMES
 from tests.brokers import EmulatorMissingError
 from tests.faults.audit import Finding
 from tests.faults.brokers import BROKERS
-from tests.faults.faults import Fault, all_faults, left_out
-from tests.faults.harness import run, schedule
+from tests.faults.faults import Fault, all_faults, left_out, schedule
+from tests.faults.harness import run
+from tests.faults.ledgers import LEDGERS
 from tests.faults.processes import Setting
 from tests.faults.table import Result, Row
+from tests.redis_server import RedisMissingError
 
 # What the two brokers go about in different ways, and what matters most; the rest is on ours.
 ON_GOOGLE = ("broker restart", "SIGKILL at random", "SIGKILL after_rename")
+# What a ledger in Redis goes about in its own way.
+ON_REDIS = ("SIGKILL after_rename", "machine stopped", "redis killed", "redis restart while down")
 FAILPOINT_FAULTS = {f"SIGKILL {name}" for name in NAMES}
 AT_FAILPOINTS = 1
 MESSAGES_PER_FAULT = 60
@@ -33,16 +37,16 @@ TIMEOUT_SECONDS = 900
 SEED = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(1 << 32)))
 
 
-def strike(name: str, faults: list[Fault], folder: Path) -> Result:
+def strike(name: str, faults: list[Fault], folder: Path, state: str = "sqlite") -> Result:
     folder.mkdir()
     # By setting: a process that goes on serves the next fault too, and starting one takes longest.
     strikes = sorted(
         schedule(faults, len(faults), random.Random(SEED)),
         key=lambda fault: (fault.setting is not Fault.setting, bool(fault.exits)),
     )
-    with BROKERS[name]() as broker:
+    with BROKERS[name]() as broker, LEDGERS[state](folder) as ledger:
         return run(
-            *(broker, folder),
+            *(broker, ledger, folder),
             name=name,
             seed=SEED,
             messages=MESSAGES_PER_FAULT * len(faults),
@@ -57,6 +61,15 @@ def on_google(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Resul
     folder = tmp_path_factory.mktemp("faults") / "google"
     with ThreadPoolExecutor(1) as thread:
         yield thread.submit(strike, "google", faults, folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Result]]:
+    """The run with a ledger in Redis, likewise: for most of it, what the dead had runs out."""
+    faults = [fault for fault in all_faults("redis") if fault.name in ON_REDIS]
+    folder = tmp_path_factory.mktemp("faults") / "redis"
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(strike, "embedded", faults, folder, "redis")
 
 
 def check(result: Result, record_property: Callable[[str, object], None]) -> None:
@@ -91,15 +104,35 @@ def test_nor_with_googles_emulator(
     check(result, record_property)
 
 
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+def test_nor_with_a_ledger_in_redis(
+    on_redis: Future[Result], record_property: Callable[[str, object], None]
+) -> None:
+    try:
+        result = on_redis.result()
+    except RedisMissingError as missing:
+        pytest.skip(str(missing))
+    assert {name: row.times for name, row in result.rows.items()} == dict.fromkeys(ON_REDIS, 1)
+    check(result, record_property)
+
+
 def test_every_failpoint_is_a_fault() -> None:
-    names = [fault.name for fault in all_faults()]
+    names = [fault.name for fault in all_faults("redis")]
     assert len(set(names)) == len(names)
     assert set(names) >= FAILPOINT_FAULTS
 
 
 def test_a_fault_that_cannot_strike_here_says_why() -> None:
     clocks = [fault for fault in all_faults() if fault.name.startswith("clock")]
-    assert bool(clocks) != bool(left_out())
+    assert bool(clocks) != bool(left_out("redis"))
+
+
+def test_faults_of_redis_need_a_ledger_there() -> None:
+    more = {fault.name for fault in all_faults("redis")} - {fault.name for fault in all_faults()}
+    assert more == {"redis killed", "redis restart while down"}
+    assert set(left_out()) - set(left_out("redis")) == {
+        "faults of Redis: the ledger is SQLite (STATE=redis has them)"
+    }
 
 
 class TestSchedule:
@@ -122,18 +155,29 @@ class TestTable:
     def test_shows_what_is_wrong(self) -> None:
         row = Row(times=2, lost=1, twice=0, torn=0, seconds=[1.0, 3.0])
         result = Result(
-            "embedded", 1, 500, {"SIGTERM": row}, Finding(lost=["7"]), ["verify: no"], 9
+            "embedded",
+            "Redis",
+            1,
+            500,
+            35,
+            {"SIGTERM": row},
+            Finding(lost=["7"]),
+            ["verify: no"],
+            9,
         )
         table = result.table()
         assert not result.sound
+        assert table.startswith("embedded broker, Redis ledger, seed 1, 500 messages")
         assert table.splitlines()[3].split() == ["SIGTERM", "2", "1", "0", "0", "2.0", "3.0"]
         assert table.splitlines()[4].split() == ["in", "all", "2", "1", "0", "0", "2.0", "3.0"]
         assert "lost: 7" in table
         assert "PROBLEM: verify: no" in table
 
     def test_a_problem_alone_is_not_sound(self) -> None:
-        assert Result("embedded", 1, 500, {}, Finding(), [], 9).sound
-        assert not Result("embedded", 1, 500, {}, Finding(), ["it ended with 1"], 9).sound
+        assert Result("embedded", "SQLite", 1, 500, 35, {}, Finding(), [], 9).sound
+        assert not Result(
+            *("embedded", "SQLite", 1, 500, 35, {}, Finding(), ["it ended with 1"], 9)
+        ).sound
 
 
 def test_a_setting_is_in_the_environment(tmp_path: Path) -> None:
