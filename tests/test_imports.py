@@ -38,6 +38,7 @@ COMMON = {
     "durable",
     "errors",
     "failpoints",
+    "nfkc",
     "option_list",
     "options",
     "patience",

@@ -123,7 +123,9 @@ class SqliteIndex:
         self._db.executemany(
             "DELETE FROM signatures WHERE number = ?", ((number,) for number in old)
         )
-        least = next((number for number, _ in rows if number not in old), first)
+        # Of a backlog only the rows that were read are gone: what follows them is not known.
+        follows = max(old) + 1 if old else first
+        least = next((number for number, _ in rows if number not in old), follows)
         for start, end in parts(first, arrived):
             # Where nothing was ever forgotten, nothing has to be looked through.
             if least > 1:

@@ -22,29 +22,29 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,31});")
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)[a-z]{0,6}\.?"
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"
-_DATE = (
-    rf"(?:{_MONTH}\s+{_DAY}(?:,?\s+\d{{4}})?|{_DAY}\s+{_MONTH}(?:\s+\d{{4}})?|\d{{4}}-\d\d-\d\d)"
-)
+_YEAR = r"(?:,?\s{1,3}\d{4})?"
+_DATE = rf"(?:{_MONTH}\s{{1,3}}{_DAY}{_YEAR}|{_DAY}\s{{1,3}}{_MONTH}{_YEAR}|\d{{4}}-\d\d-\d\d)"
 _PLACE = r"[^\W\d_a-z][\w.'’-]*"
-_PLACES = rf"{_PLACE}(?:(?:[ ,/]+|\s(?:de|da|do|del|la|of|and|upon)\s){_PLACE}){{0,7}}"
+_PLACES = rf"{_PLACE}(?:(?:[ ,/]{{1,3}}|\s(?:de|da|do|del|la|of|and|upon)\s){_PLACE}){{0,7}}"
 _AGENCY = r"(?:\([^()\n]{2,40}\)|/[^/\n]{2,40}/)"
 _DASH = r"(?:--|[-–—])"
 _DATELINE = re.compile(
     # LONDON, Jan 5 (Reuters) - · (AP) — · PARIS, France /PRNewswire/ -- · LIMA, Sep 9. (EFE).-
-    rf"\s*(?:(?:{_PLACES})?[ ,]*(?:{_DATE})?[ ,.]*{_AGENCY}[ ,.]*(?:{_DATE}[ ,]*)?{_DASH}\s"
+    rf"(?:(?:{_PLACES})?[ ,]{{0,3}}(?:{_DATE})?[ ,.]{{0,3}}{_AGENCY}[ ,.]{{0,3}}"
+    rf"(?:{_DATE}[ ,]{{0,3}})?{_DASH}\s"
     # LONDON--(BUSINESS WIRE)--
     rf"|{_PLACES}{_DASH}{{1,2}}{_AGENCY}{_DASH}{{1,2}}"
     # DELHI, Jan 5 (PTI) · MOSCOW, January 5. /TASS/.
-    rf"|{_PLACES}[ ,]+{_DATE}[ ,.]*{_AGENCY}\.?[ ,]*{_DASH}?\s"
+    rf"|{_PLACES}[ ,]{{1,3}}{_DATE}[ ,.]{{0,3}}{_AGENCY}\.?[ ,]{{0,3}}{_DASH}?\s"
     # KYIV, 5 January 2025 - · WASHINGTON —
-    rf"|{_PLACES}[ ,]+{_DATE}[ ,]*{_DASH}\s"
-    rf"|[A-Z][A-Z.'’-]+(?:[ ,]+[A-Z][A-Z.'’-]+){{0,4}}[ ,]*(?:--|[–—]|\s-)\s"
+    rf"|{_PLACES}[ ,]{{1,3}}{_DATE}[ ,]{{0,3}}{_DASH}\s"
+    rf"|[A-Z][A-Z.'’-]+(?:[ ,]{{1,3}}[A-Z][A-Z.'’-]+){{0,4}}[ ,]{{0,3}}(?:--|[–—]|\s-)\s"
     # Friday, May 3, 2019, on a line of its own · date 2025-01-21
     rf"|(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?{_DATE} ?\n"
     rf"|date[ ]\d{{4}}-\d\d-\d\d\s)"
 )
 _LEADING_LINE = re.compile(
-    r"\s*(?:By [^\n.]{2,80}|[^\n]{0,60}(?:\bUpdated?|Published|Posted|Last modified)\b[^\n]{0,80}"
+    r"(?:By [^\n.]{2,80}|[^\n]{0,60}(?:\bUpdated?|Published|Posted|Last modified)\b[^\n]{0,80}"
     r"|(?:UPDATE|RPT|CORRECTED|WRAPUP|BREAKING|EXCLUSIVE|REFILE)\b[^\n]{0,120})\n"
 )
 
@@ -89,7 +89,9 @@ def without_boilerplate(text: str) -> str:
 def _without_head(text: str) -> str:
     start = 0
     while start < HEAD_CHARACTERS:
-        found = _DATELINE.match(text, start) or _LEADING_LINE.match(text, start)
+        begin = start + len(text[start:]) - len(text[start:].lstrip())
+        end = begin + HEAD_CHARACTERS
+        found = _DATELINE.match(text, begin, end) or _LEADING_LINE.match(text, begin, end)
         if found is None:
             break
         start = found.end()

@@ -34,13 +34,13 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.nfkc import nfkc
 from pipeline.similarity.boilerplate import without_boilerplate
 
 VERSION = 1
@@ -169,7 +169,7 @@ def _words(text: str) -> Hashes:
         plain = text.encode().translate(_PLAIN, _MARKS)
         lower = plain.lower()
     else:
-        text = unicodedata.normalize("NFKC", text)
+        text = nfkc(text)
         text = _OTHER_MARK.sub(lambda mark: " " if mark[0].isspace() else "", text)
         plain = text.encode("utf-8", "replace").translate(_PLAIN, _MARKS)
         lower = text.casefold().encode("utf-8", "replace").translate(_PLAIN, _MARKS)
@@ -200,7 +200,7 @@ def _words(text: str) -> Hashes:
 def _letters(text: str) -> str:
     """The letters and digits of `text` in one form, and nothing else."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
+        text = nfkc(text)
     return "".join(filter(str.isalnum, text.casefold()))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from pipeline.nfkc import nfkc
 
 REPLACEMENT = "\ufffd"
 
@@ -131,9 +132,9 @@ def normalise(text: str) -> str:
     """
     if not text.isascii():
         # Few characters of a text are variants: str.translate would take each in turn.
-        text = _VARIANT.sub(_usual, unicodedata.normalize("NFKC", text))
+        text = _VARIANT.sub(_usual, nfkc(text))
         # Casefolding can leave a character that NFKC would still change.
-        text = unicodedata.normalize("NFKC", text.casefold())
+        text = nfkc(text.casefold())
     else:
         text = text.lower().replace("`", "'")
     text = one_line(text)

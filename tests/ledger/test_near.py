@@ -232,6 +232,19 @@ class TestBounds:
         assert 16 * kept <= bands + new <= 16 * (kept + 200)
         assert new <= 16 * 200
 
+    def test_a_backlog_of_old_ones_takes_no_new_ones_along(
+        self, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """More is too old than is forgotten at a time, as after a pause."""
+        monkeypatch.setattr(sqlite_neighbours, "ROUND", 100)
+        for start in range(0, 1_000, 100):
+            ask(ledger, *(of(f"{n}", story(n, 60)) for n in range(start, start + 100)))
+        after = NOW + WEEK + dt.timedelta(days=1)
+        ask(ledger, *(of(f"live {n}", story(5_000 + n)) for n in range(10)), now=after)
+        ask(ledger, *(of(f"more {n}", story(9_000 + n, 60)) for n in range(100)), now=after)
+        asked = (of(f"copy {n}", changed(story(5_000 + n), 0.02, n)) for n in range(10))
+        assert [v.kind for v in ask(ledger, *asked, now=after)] == ["near"] * 10
+
     def test_what_was_forgotten_is_new(self, ledger: SqliteLedger) -> None:
         first, second, third, _ = copies()
         ask(ledger, first)

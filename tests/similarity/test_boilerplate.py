@@ -100,7 +100,8 @@ def test_nothing_is_added(text: str) -> None:
     "text",
     ["A" * 200_000, "A, " * 70_000, "<a" * 100_000, "&a" * 100_000, "(" * 200_000,
      "By " * 70_000, "A.\n" * 70_000, "Copyright " * 20_000, "Jan 5 " * 30_000, "A-" * 100_000,
-     "Read " * 40_000, "This story " * 20_000, "The post " * 25_000],
+     " " * 200_000, "," * 200_000, "By Ann Lee\n" + " " * 200_000 + "x", "By A B\n" * 30_000,
+     "LEEDS" + " ," * 90_000, "Read " * 40_000, "This story " * 20_000, "The post " * 25_000],
 )  # fmt: skip
 def test_hostile_texts_take_no_time(text: str) -> None:
     """All are done in milliseconds; a rule that goes back over what it read would take hours."""

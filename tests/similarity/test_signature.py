@@ -71,6 +71,7 @@ class TestAnyText:
     @example("\u0345" * 100)
     @example("1 " * 100)
     @example("A" * 100_000)
+    @example("a" + "\u0315\u0300" * 90_000)
     @example("<" * 5_000 + "&" * 5_000 + "\n" * 5_000)
     def test_has_a_signature_or_is_short(self, text: str) -> None:
         found = sign(text)
