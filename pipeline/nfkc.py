@@ -14,7 +14,8 @@ MARKS = 30
 
 # Has no order among marks, and none passes it.
 _JOINER = "\u034f"
-_LONG = re.compile(rf"[^\x00-\x7f\w\s]{{{MARKS + 1},}}")
+# With the two letters that are marks in NFKC, the half-width voiced ones of Japanese.
+_LONG = re.compile(rf"(?:[^\x00-\x7f\w\s]|[\uff9e\uff9f]){{{MARKS + 1},}}")
 
 
 def nfkc(text: str) -> str:
