@@ -22,6 +22,8 @@ from pipeline.ledger import LedgerError, LedgerUnavailable
 logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
+# Is read as it is, and made one of the present version when it is opened to write.
+WITHOUT_NEAR = 1
 BUSY_SECONDS = 30.0
 CACHE_KIB = 32 * 1024
 # SQLite before 3.32 takes at most 999 parameters in a statement.
@@ -71,7 +73,7 @@ CREATE TABLE marks (
 CREATE INDEX marks_by_age ON marks (seen_at);
 """
 
-# Of version 2. A database of version 1 gets them when it is opened.
+# What came with version 2.
 NEAR_SCHEMA = """
 CREATE TABLE signatures (
     number INTEGER PRIMARY KEY, -- grows in the order in which articles came
@@ -183,7 +185,7 @@ class Database:
             version = self._version()
             if version == 0:
                 raise LedgerError(f"the ledger {self._path} is empty: {self._remedy}")
-            self._check_version(SCHEMA_VERSION if version == 1 else version)
+            self._check_version(version)
             return
         self.execute("PRAGMA journal_mode=WAL")
         self.execute("PRAGMA synchronous=FULL")
@@ -196,16 +198,16 @@ class Database:
                         f"{self._path} is a database and no ledger: give another --state"
                     )
                 make_tables(self._connection)
-            elif version == 1:
+            elif version == WITHOUT_NEAR:
                 _make(self._connection, NEAR_SCHEMA)
-            self._check_version(SCHEMA_VERSION if version in (0, 1) else version)
+            self._check_version(version or SCHEMA_VERSION)
 
     def _version(self) -> int:
         (version,) = self.execute("PRAGMA user_version").fetchone()
         return int(version)
 
     def _check_version(self, version: int) -> None:
-        if version != SCHEMA_VERSION:
+        if version not in (WITHOUT_NEAR, SCHEMA_VERSION):
             raise LedgerError(
                 f"the ledger {self._path} has version {version}, this pipeline knows "
                 f"{SCHEMA_VERSION}: run the version of article-pipeline that made it"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.ledger import Candidate, NearRule
+from pipeline.ledger.deciding import Decided, decide
 from pipeline.similarity.likeness import similarity
 from pipeline.similarity.signature import Signature
 
@@ -54,6 +55,10 @@ MOST_COMPARED = 32
 """With so many an article is compared, those that share the most bands with it."""
 
 
+PURGE_LEAST = 100
+"""At least so many articles that are too old an index forgets with a batch that brings fewer."""
+
+
 class Search:
     """The near-duplicates of one batch: among what the index has, and in the batch itself.
 
@@ -71,6 +76,27 @@ class Search:
         self._known = {one.number: one for one in index.neighbours(wanted)}
         self.new: list[tuple[Neighbour, list[int]]] = []
         """What was added, for the index, each with the bands that have room for it."""
+
+    def decide(
+        self,
+        fresh: Iterable[Candidate],
+        owners: dict[bytes, tuple[str, int]],
+        stamp: int,
+        first: int,
+    ) -> Decided:
+        """As `pipeline.ledger.deciding.decide`, with near-duplicates.
+
+        Args:
+            first: the next number to be given.
+        """
+        return decide(
+            fresh,
+            owners,
+            stamp,
+            near=self.canonical,
+            stays=lambda candidate, place: self.add(candidate, first + place),
+            separate=self._rule.separate,
+        )
 
     def canonical(self, candidate: Candidate) -> tuple[str, float] | None:
         """(key of the earliest article that tells the same, how alike they are), if there is one.

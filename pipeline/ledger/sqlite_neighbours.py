@@ -14,14 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.ledger import Candidate, NearRule
 from pipeline.ledger.database import Database
-from pipeline.ledger.deciding import Decided, decide
-from pipeline.ledger.neighbours import Neighbour, Search
+from pipeline.ledger.deciding import Decided
+from pipeline.ledger.neighbours import PURGE_LEAST, Neighbour, Search
 from pipeline.similarity.signature import unpack
 
-# At least so many are forgotten with a batch that brings fewer.
-PURGE_LEAST = 100
 # With so many articles the sweep comes round once: about as many have their bands in the small
-# table, 400 kB for 1,000.
+# table.
 ROUND = 25_000
 # Of a band, which has 32 bits.
 ALL_BANDS = 1 << 32
@@ -43,7 +41,7 @@ def decide_near(
     oldest: int,
     rule: NearRule,
 ) -> Decided:
-    """As `decide`, with near-duplicates; within a transaction.
+    """As `Search.decide`; within a transaction.
 
     Args:
         oldest: microseconds; who came before is forgotten.
@@ -52,14 +50,7 @@ def decide_near(
     first = index.next_number()
     index.purge(first, len(fresh))
     search = Search(index, fresh, rule)
-    decided = decide(
-        fresh,
-        owners,
-        stamp,
-        near=search.canonical,
-        stays=lambda candidate, place: search.add(candidate, first + place),
-        separate=rule.separate,
-    )
+    decided = search.decide(fresh, owners, stamp, first)
     index.add(search.new, stamp)
     return decided
 

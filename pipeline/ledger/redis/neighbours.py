@@ -13,17 +13,15 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.ledger import Candidate, NearRule
-from pipeline.ledger.deciding import Decided, decide
-from pipeline.ledger.neighbours import MOST_IN_BAND, Neighbour, Search
-from pipeline.ledger.redis import scripts as scripts
+from pipeline.ledger.deciding import Decided
+from pipeline.ledger.neighbours import MOST_IN_BAND, PURGE_LEAST, Neighbour, Search
+from pipeline.ledger.redis import scripts
 from pipeline.ledger.redis.rows import token_of
 from pipeline.ledger.redis.scripts import Command
 from pipeline.ledger.redis.space import Transaction
 from pipeline.ledger.redis.view import View
 from pipeline.similarity.signature import BANDS, unpack
 
-# At least so many are forgotten with a batch that brings fewer.
-PURGE_LEAST = 100
 # Signatures that are asked for at a time: half a megabyte.
 PAGE = 200
 
@@ -63,7 +61,7 @@ def decide_near(
     oldest: int,
     rule: NearRule,
 ) -> tuple[Decided, list[Command]]:
-    """As `decide`, with near-duplicates, and the commands that bring the index up to date.
+    """As `Search.decide`; and the commands that bring the index up to date.
 
     Args:
         oldest: microseconds; who came before is forgotten.
@@ -71,15 +69,7 @@ def decide_near(
     index = RedisIndex(transaction, view, oldest)
     commands = index.purge(len(fresh))
     search = Search(index, fresh, rule)
-    first = transaction.number + 1
-    decided = decide(
-        fresh,
-        owners,
-        stamp,
-        near=search.canonical,
-        stays=lambda candidate, place: search.add(candidate, first + place),
-        separate=rule.separate,
-    )
+    decided = search.decide(fresh, owners, stamp, transaction.number + 1)
     for one, bands in search.new:
         digest = one.key.encode("latin-1")
         commands += set_signature(one.number, digest, stamp, one.signature.pack(), bands)

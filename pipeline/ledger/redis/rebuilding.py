@@ -19,7 +19,7 @@ from pipeline.durable import make_folder
 from pipeline.errors import Failed, UsageError
 from pipeline.ledger import LedgerError, remedy
 from pipeline.ledger.rebuilding import Held, Rebuilding
-from pipeline.ledger.redis import scripts as scripts
+from pipeline.ledger.redis import scripts
 from pipeline.ledger.redis.neighbours import set_signature
 from pipeline.ledger.redis.output import make_id
 from pipeline.ledger.redis.owners import ALIVE_SECONDS, RedisOwners

@@ -32,7 +32,7 @@ from redis.exceptions import ConnectionError, RedisError
 
 from pipeline.ledger import LedgerError, LedgerUnavailable, remedy
 from pipeline.ledger.marks import MARK_BYTES
-from pipeline.ledger.redis import scripts as scripts
+from pipeline.ledger.redis import scripts
 from pipeline.ledger.redis.output import make_id, read_id
 from pipeline.ledger.redis.owners import FORGET_SECONDS, RedisOwners
 from pipeline.ledger.redis.rows import File, Row, path_bytes, unpack_file, unpack_mark, unpack_row
