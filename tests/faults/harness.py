@@ -174,6 +174,8 @@ class Scene:
                 self._publish(max(1, self._portion // 4))
             self._look()
             time.sleep(POLL_SECONDS)
+        # A file that came since the last look, and with it what was waited for.
+        self._look()
 
     def pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -202,12 +204,12 @@ class Scene:
             self._expect_end(fault)
         elif self._running is not None and self._ended() and not self._excused(fault):
             self._note(f"{fault.name}: ended with {self.process.returncode}", self._running)
-        self._recovering.append(fault.name)
         if self._ended():
+            self._recovering.append(fault.name)
             self._running = None
         else:
             # What it had in hand it may write with the way to the broker still broken.
-            self._recover_from_now(awaiting=self._publish(max(1, self._portion // 4)))
+            self.recovers_from_now(fault.name, self._publish(max(1, self._portion // 4)))
             self.wait_until(lambda: self._since is None or self._ended(), "what came after it")
             if self._ended() and self._excused(fault):
                 self._running = None
@@ -218,7 +220,9 @@ class Scene:
         self._stop()
         self._see()
         self._fault = None
-        self._publish(max(0, self._messages - self.published))
+        left = self._messages - self.published
+        # Without a new message, nothing shows that the pipeline recovered from the last fault.
+        self._publish(max(left, 1 if self._recovering else 0))
         # Nothing comes while leases of the dead last, and while what they were writing is theirs.
         idle_seconds = LEASE_SECONDS + self.ledger.owned_seconds + 5
         ends_by_itself = self.broker.all_acknowledged(self._publisher.subscription) is None
@@ -364,6 +368,11 @@ class Scene:
 
     def _ended(self) -> bool:
         return self.process.poll() is not None
+
+    def recovers_from_now(self, name: str, awaiting: Sequence[str] = ()) -> None:
+        """The fault of this name is over; see `_recover_from_now`."""
+        self._recovering.append(name)
+        self._recover_from_now(awaiting=awaiting)
 
     def _recover_from_now(self, *, starting: bool = False, awaiting: Sequence[str] = ()) -> None:
         """Recovered is what has a new file, one with a message of `awaiting` where there are."""
