@@ -98,6 +98,9 @@ class Tag:
     score: float | None = None
     source: str = ""
     version: str | None = None
+    count: int | None = None
+    primary: bool | None = None
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
