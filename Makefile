@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& command -v $$p && break; done)
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help run test lint format bench faults model eval-ner eval-dedup lock clean
+.PHONY: help run test lint format bench faults model topics eval-ner eval-dedup eval-tags lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -53,6 +53,14 @@ eval-ner: $(STAMP) ## score the entity model, and others installed beside it (MO
 eval-dedup: $(STAMP) ## score near-duplicates, beside datasketch and an exact hash (TEXTS=../shared/data/text, EVAL="--mistakes")
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evaluation.dedup \
 		--data $(or $(TEXTS),../shared/data/text) $(EVAL)
+
+topics: $(STAMP) ## train the shipped topic classifier anew (TEXTS=../shared/data)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.train_topics \
+		--data $(or $(TEXTS),../shared/data)
+
+eval-tags: $(STAMP) ## score topics, countries and keywords (TEXTS=../shared/data, EVAL="--textcat --mistakes")
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.evaluation.tags \
+		--data $(or $(TEXTS),../shared/data) $(EVAL)
 
 lock: ## pin the newest versions that setup.py allows
 	uv pip compile --quiet --universal --python-version 3.10 --extra dev setup.py \

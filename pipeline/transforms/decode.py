@@ -20,8 +20,10 @@ from pipeline.transforms import (
     json_article,
     payload,
     plain_text,
+    topics,
 )
 from pipeline.transforms.fields import Fields
+from pipeline.transforms.language import detect
 from pipeline.transforms.limits import Limits
 from pipeline.transforms.text import (
     REPLACED_SURROGATES,
@@ -160,6 +162,7 @@ def decode(message: Message, limits: Limits, *, run_id: str, now: dt.datetime) -
         body=fields.body,
         body_content_type=media_type,
         word_count=word_count(fields.body),
+        language=detect(title, fields.body),
         authors=fields.authors,
         published_at=published.at if published else None,
         published_precision=published.precision if published else None,
@@ -170,6 +173,9 @@ def decode(message: Message, limits: Limits, *, run_id: str, now: dt.datetime) -
         attributes=_kept(message.attributes, warnings),
         ordering_key=encodable(message.ordering_key) or None,
         delivery_attempt=message.delivery_attempt,
+        # The publisher's own; the Tag step adds what the article itself says.
+        tags=(*topics.published(fields.subjects), *topics.publisher_keywords(fields.keywords))
+        or None,
         processing=Processing(__version__, run_id, warnings=tuple(warnings)),
     )
 

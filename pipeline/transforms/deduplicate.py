@@ -47,6 +47,9 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
         ttl: how long an article is remembered.
         near: what near-duplicates are and become; None leaves them unseen.
         storage_seconds: how long the ledger may be out of order before the run fails.
+        keep: whether every draft stays an article as it is, whatever the ledger finds it to be a
+            copy of: a record that is written anew was an article before. It is remembered all the
+            same, so that what comes later is recognised as a copy of it.
 
     In: PCollection[Draft], in the global window.
     Out: `.articles` PCollection[Draft], with `near_duplicate` set where they are annotated;
@@ -62,17 +65,21 @@ class Deduplicate(beam.PTransform[PCollection[Draft], DoOutputsTuple]):
         near: NearRule | None = None,
         *,
         storage_seconds: float,
+        keep: bool = False,
     ) -> None:
         super().__init__()
-        self._ask = _AskLedger(ledger, ttl, near, storage_seconds)
+        self._ask = _AskLedger(ledger, ttl, near, storage_seconds, keep)
 
     @classmethod
     def from_options(cls, options: ArticleOptions) -> Deduplicate:
+        keep = bool(options.reprocess)
+        near = near_rule(options.near_duplicates, options.near_duplicate_threshold)
         return cls(
             LedgerAt.from_options(options),
             dt.timedelta(days=options.dedup_ttl_days),
-            near_rule(options.near_duplicates, options.near_duplicate_threshold),
+            dataclasses.replace(near, separate=False) if near and keep else near,
             storage_seconds=options.storage_seconds,
+            keep=keep,
         )
 
     def expand(self, drafts: PCollection[Draft]) -> DoOutputsTuple:
@@ -95,12 +102,18 @@ _patience = Patience((LedgerUnavailable,))
 
 class _AskLedger(beam.DoFn):
     def __init__(
-        self, ledger: LedgerAt, ttl: dt.timedelta, near: NearRule | None, storage_seconds: float
+        self,
+        ledger: LedgerAt,
+        ttl: dt.timedelta,
+        near: NearRule | None,
+        storage_seconds: float,
+        keep: bool = False,
     ) -> None:
         self._ledger = ledger
         self._ttl = ttl
         self._near = near
         self._storage_seconds = storage_seconds
+        self._keep = keep
 
     def start_bundle(self) -> None:
         self._batch: list[tuple[Draft, Timestamp]] = []
@@ -134,7 +147,7 @@ class _AskLedger(beam.DoFn):
         for (draft, timestamp), verdict in zip(batch, verdicts, strict=True):
             if verdict.committed:
                 done.append(draft.message.key)
-            elif verdict.kind is None:
+            elif verdict.kind is None or self._keep:
                 yield _at(timestamp, draft)
             elif verdict.kind == "near" and self._near is not None and not self._near.separate:
                 yield _at(timestamp, Draft(draft.message, annotated(draft.article, verdict)))
@@ -210,7 +223,8 @@ def duplicate_of(article: Article, verdict: Verdict, now: dt.datetime) -> Duplic
         similarity=verdict.similarity,
         signature_version=str(VERSION) if verdict.kind == "near" else None,
         detected_at=now,
-        article=article,
+        # The publisher's own tags go with the others.
+        article=dataclasses.replace(article, tags=None) if article.tags else article,
     )
 
 

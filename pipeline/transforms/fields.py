@@ -25,3 +25,5 @@ class Fields:
     publisher_id: str | None = None
     dateline: str | None = None
     genres: tuple[str, ...] = ()
+    subjects: tuple[tuple[str, float | None], ...] = ()
+    keywords: tuple[str, ...] = ()

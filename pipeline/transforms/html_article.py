@@ -92,6 +92,8 @@ def read(text: str, url: str | None, limits: Limits, warnings: list[str]) -> Fie
         publisher_id=said.publisher_id,
         dateline=said.dateline,
         genres=said.genres,
+        subjects=said.subjects,
+        keywords=said.keywords,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.dead_letters import Unreadable
-from pipeline.transforms import aliases, bounded_json, byline
+from pipeline.transforms import aliases, bounded_json, byline, json_subjects
 from pipeline.transforms.fields import Fields
 from pipeline.transforms.html_text import HARMLESS_CHARS, check, html_to_text, looks_like_html
 from pipeline.transforms.limits import Limits
@@ -133,6 +133,8 @@ def fields_of(
         publisher_id=_identifier(item, warnings),
         dateline=line(aliases.DATELINE, "dateline"),
         genres=_genres(item, nodes, warnings),
+        subjects=json_subjects.subjects(item),
+        keywords=json_subjects.keywords(item, warnings),
     )
 
 

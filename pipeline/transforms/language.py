@@ -20,6 +20,10 @@ from pipeline.records import Language
 FIRST_CHARS = 120
 SURE_SCORE = 0.6
 SECOND_CHARS = 800
+# What is taken for another language than English has to be surer where there is more to read: a
+# long headline was German with 0.86, and its article, which is English, would have got no entities.
+# Of 11,869 articles 20 are read again for it.
+SURE_FOREIGN_SCORE = 0.9
 
 # Fewer bytes of letters tell too little: about four English words, six Chinese characters.
 MIN_LETTER_BYTES = 18
@@ -50,6 +54,7 @@ def detect(
     first_chars: int = FIRST_CHARS,
     second_chars: int = SECOND_CHARS,
     sure_score: float = SURE_SCORE,
+    sure_foreign_score: float = SURE_FOREIGN_SCORE,
     min_letter_bytes: int = MIN_LETTER_BYTES,
     min_score: float = MIN_SCORE,
 ) -> Language | None:
@@ -60,6 +65,9 @@ def detect(
         first_chars: of title and body together; enough for nearly every article.
         second_chars: where the first sample scores below `sure_score`, so many are read, in lower
             case (names and headlines in capitals mislead the model); the surer guess is taken.
+        sure_foreign_score: where the first sample is a part of the text and scores below this for
+            another language than English, too; the second guess is then taken if it reaches
+            `sure_score`.
         min_letter_bytes: of the text read, in UTF-8; less is too little.
         min_score: a guess below it is none.
 
@@ -69,9 +77,10 @@ def detect(
     True
     """
     code, score = _guess(_sample(title, body, first_chars), min_letter_bytes)
-    if score < sure_score:
+    doubtful = code != "en" and len(title or "") + len(body) > first_chars
+    if score < (sure_foreign_score if doubtful else sure_score):
         second = _guess(_sample(title, body, second_chars).lower(), min_letter_bytes)
-        if second[1] > score:
+        if second[1] > min(score, sure_score):
             code, score = second
     if score < min_score:
         return None

@@ -21,7 +21,8 @@ from pipeline.errors import Failed
 from pipeline.records import Mention
 from pipeline.transforms import model_worker
 from pipeline.transforms.linking import Found
-from pipeline.transforms.spacy_model import Reading, check_model
+from pipeline.transforms.model_choice import choose_models
+from pipeline.transforms.spacy_model import Reading
 from pipeline.transforms.worker_process import END_SECONDS, WorkerProcess
 
 _LOGGER = logging.getLogger(__name__)
@@ -321,7 +322,7 @@ def workers_of(location: str, count: int, timeout: float = TIMEOUT_SECONDS) -> M
 
 
 def load_early(options: Mapping[str, Any]) -> None:
-    """Begins to start the pool that a run with these options will ask for, in the background.
+    """Begins to start the pools that a run with these options will ask for, in the background.
 
     What is wrong with the model is said when the run asks for it.
     """
@@ -331,8 +332,8 @@ def load_early(options: Mapping[str, Any]) -> None:
 
     def load() -> None:
         try:
-            location = check_model(options["spacy_model"]).location
-            workers_of(location, count, options["model_timeout"])
+            for choice in choose_models(options["spacy_model"]).choices:
+                workers_of(choice.info.location, count, options["model_timeout"])
         except (ValueError, OSError, Failed) as error:
             _LOGGER.debug("the model workers could not be started early: %s", error)
 

@@ -1,4 +1,5 @@
-"""The table of country names (`countries.txt` and pycountry) as an index to scan text with."""
+"""The tables of names as an index to scan text with: `countries.txt`, `cities.txt`,
+`no_places.txt`, and what pycountry adds."""
 
 from __future__ import annotations
 
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 
 import pycountry
 
-TABLE = "countries.txt"
+TABLE, CITIES, NO_PLACES = "countries.txt", "cities.txt", "no_places.txt"
 
 NAME, DEMONYM, CAPITAL = "name", "demonym", "capital"
+CITY, REGION = "city", "region"
+# What the columns hold, after the code.
+_COLUMNS = {TABLE: (NAME, DEMONYM, CAPITAL), CITIES: (CITY, REGION, DEMONYM)}
 
 # The first word of a name, as far as it is ASCII (`S` of `São Tomé`): both the table and the text
-# are cut so. `Åland` and `Éire` are the only names with other initials.
-WORD = re.compile(r"[A-ZÅÉ]\w*", re.ASCII)
+# are cut so. The other initials are those that names have (`Åland`, `Éire`, `Łódź`).
+WORD = re.compile(r"[A-ZÅÉÎÖŁ]\w*", re.ASCII)
 
 # A search for one of them costs about 0.1 us in an article, a place to look at about 0.3.
 MAX_NEEDLES = 6
@@ -35,14 +39,16 @@ class Sense:
 
     Attributes:
         code: the ISO 3166-1 alpha-2 code.
-        kind: `NAME`, `DEMONYM` or `CAPITAL`.
+        kind: `NAME`, `DEMONYM`, `CAPITAL`, `CITY` or `REGION`.
         weak: it counts only where something else names the same country.
+        after_comma: it counts only as the second half of a place (Reading, Pa.).
         rivals: codes that take the name where they are named otherwise and this one is not.
     """
 
     code: str
     kind: str
     weak: bool = False
+    after_comma: bool = False
     rivals: tuple[str, ...] = ()
 
 
@@ -79,53 +85,71 @@ class Table:
 
 @functools.cache
 def table() -> Table:
-    """The table of this installation; loaded once a process (about 50 ms, most of it pycountry)."""
-    source = importlib.resources.files("pipeline.transforms").joinpath(TABLE).read_text("utf-8")
-    return build(source)
+    """The table of this installation; loaded once a process, in about 100 ms."""
+    folder = importlib.resources.files("pipeline.transforms")
+    return build(*(folder.joinpath(name).read_text("utf-8") for name in (TABLE, CITIES, NO_PLACES)))
 
 
-def build(source: str) -> Table:
-    """The index over the lines of `source`.
+def build(source: str, cities: str = "", no_places: str = "") -> Table:
+    """The index over the lines of the three files, each as its own head describes it.
 
     Raises:
-        ValueError: a line is not as the head of `countries.txt` describes it; line number inside.
+        ValueError: a line is not as it should be (file and line number inside), or a name is both
+            a place and none.
     """
     senses: dict[str, tuple[Sense, ...]] = {}
     names: dict[str, str] = {}
-    for number, line in enumerate(source.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        code, *columns = (column.strip() for column in line.split("|"))
-        if code == "--" and len(columns) == 1:
-            senses.update((text, ()) for text in _split(columns[0]))
-            continue
-        if len(columns) != 3 or not re.fullmatch("[A-Z]{2}", code) or code in names:
-            raise ValueError(f"{TABLE}, line {number}: not `CODE | names | demonyms | capitals`")
-        names[code] = _split(columns[0])[0].removesuffix("?")
-        for text, sense in _entries(code, columns):
-            senses[text] = (*senses.get(text, ()), sense)
+    for name, number, (code, *columns) in (*_lines(TABLE, source), *_lines(CITIES, cities)):
+        again = name == TABLE and code in names
+        if len(columns) != 3 or not re.fullmatch("[A-Z]{2}", code) or again:
+            raise ValueError(f"{name}, line {number}: not a code and three columns, parted by |")
+        if name == TABLE:
+            names[code] = _split(columns[0])[0].removesuffix("?")
+        for text, sense, derived in _entries(code, columns, _COLUMNS[name]):
+            others = senses.get(text, ())
+            if all(other.code != code for other in others):
+                senses[text] = (*others, sense)
+            elif not derived:
+                raise ValueError(f"{name}, line {number}: {text} stands for {code} already")
     for text, sense in _pycountry_names():
         senses.setdefault(text, (sense,))
+    for _, number, (column, *_rest) in _lines(NO_PLACES, no_places):
+        for text in _split(column):
+            if senses.get(text):
+                raise ValueError(f"{NO_PLACES}, line {number}: {text} is a place in another file")
+            senses[text] = ()
+    surfaces = {text: text for text in senses}
     for text in list(senses):
         if sum(map(str.isalpha, text)) >= MIN_UPPER_LETTERS:
             senses.setdefault(text.upper(), senses[text])
-    version = hashlib.sha256(source.encode()).hexdigest()[:8]
-    index = _index(senses)
+            surfaces.setdefault(text.upper(), text)
+    version = hashlib.sha256("".join((source, cities, no_places)).encode()).hexdigest()[:8]
+    index = _index(senses, surfaces)
     needles = {word: _needles(word, entries) for word, entries in index.items()}
     return Table(frozenset(index), index, needles, names, version)
+
+
+def _lines(name: str, source: str) -> Iterator[tuple[str, int, list[str]]]:
+    """File, line number and columns of every line that says something."""
+    for number, line in enumerate(source.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            yield name, number, [column.strip() for column in line.split("|")]
 
 
 def _split(column: str) -> list[str]:
     return [item.strip() for item in column.split(";") if item.strip()]
 
 
-def _entries(code: str, columns: list[str]) -> Iterator[tuple[str, Sense]]:
-    for kind, column in zip((NAME, DEMONYM, CAPITAL), columns, strict=True):
+def _entries(
+    code: str, columns: list[str], kinds: tuple[str, ...]
+) -> Iterator[tuple[str, Sense, bool]]:
+    """Each form of each name; whether it is one that a rule made."""
+    for kind, column in zip(kinds, columns, strict=True):
         for item in _split(column):
             text, *rivals = item.split("~")
-            sense = Sense(code, kind, text.endswith("?"), tuple(rivals))
-            for form in _forms(text.removesuffix("?"), kind):
-                yield form, sense
+            sense = Sense(code, kind, text.endswith("?"), text.startswith(","), tuple(rivals))
+            for form in _forms(text.strip("?,"), kind):
+                yield form, sense, form != text.strip("?,")
 
 
 def _forms(text: str, kind: str) -> Iterator[str]:
@@ -145,14 +169,15 @@ def _pycountry_names() -> Iterator[tuple[str, Sense]]:
                 yield text, Sense(country.alpha_2, NAME)
 
 
-def _index(senses: dict[str, tuple[Sense, ...]]) -> dict[str, tuple[Entry, ...]]:
+def _index(
+    senses: dict[str, tuple[Sense, ...]], surfaces: dict[str, str]
+) -> dict[str, tuple[Entry, ...]]:
     index: dict[str, list[Entry]] = {}
     for text, meaning in senses.items():
         first = WORD.match(text)
         if first is None:
-            raise ValueError(f"{TABLE}: {text!r} begins with no capital letter")
-        surface = text.capitalize() if text.isupper() and len(text) > 3 else text
-        index.setdefault(first.group(), []).append(Entry(text, meaning, surface))
+            raise ValueError(f"{text!r} begins with no capital letter")
+        index.setdefault(first.group(), []).append(Entry(text, meaning, surfaces[text]))
     return {
         word: tuple(sorted(entries, key=lambda entry: -len(entry.text)))
         for word, entries in index.items()

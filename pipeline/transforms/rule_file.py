@@ -15,14 +15,18 @@ import pycountry
 import re2
 import yaml
 
+from pipeline.transforms.media_topics import codes_by_name, read_code
 from pipeline.transforms.places import countries
 from pipeline.transforms.rules import (
     COUNTRY,
     ENTITY,
     FIELDS,
+    KEYWORD,
     LANGUAGE,
+    PRIMARY_COUNTRY,
     SOURCE,
     TEXT,
+    TOPIC,
     Condition,
     Rule,
     compiled,
@@ -35,10 +39,16 @@ MAX_RULES = 1_000
 MAX_DEPTH = 7
 MAX_VALUE_CHARS = 1_000
 MAX_NAME_CHARS = 100
+# Of one expression, compiled; a word is some 10 steps, `.{0,1000}` 5,000. The time that RE2 takes
+# for a text grows with it.
+MAX_PROGRAM = 5_000
 
 _RULE_KEYS = ("name", "tag", "label", "score", "field", "any", "all", "none")
-_KINDS = ("phrase", "regex", ENTITY, COUNTRY, LANGUAGE, SOURCE)
+_KINDS = (*("phrase", "regex", ENTITY, COUNTRY, PRIMARY_COUNTRY, TOPIC, KEYWORD, LANGUAGE, SOURCE),)
 _NAME = re.compile(rf"[\w.:/-]{{1,{MAX_NAME_CHARS}}}")
+# YAML's escapes can write what no record holds: `"\\ud800"` would make each article that the rule
+# holds for a dead letter.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*")
 
 
@@ -107,6 +117,9 @@ def parse_rules(data: bytes, file: str = "rules") -> tuple[Rule, ...]:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise RuleError(file, line, f"is not YAML: {error.problem or error}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise RuleError(file, line, f"has a control character, U+{error.character:04X}") from error
     except yaml.YAMLError as error:
         raise RuleError(file, None, f"is not YAML: {error}") from error
 
@@ -225,16 +238,24 @@ def _value(node: yaml.Node, kind: str) -> str:
         return text
     if kind == "regex":
         try:
-            compiled(text)
+            size = compiled(text).programsize
         except re2.error as error:
             raise _At(node, f"RE2 does not take {text!r}: {_reason(error)}") from error
+        if size > MAX_PROGRAM:
+            raise _At(
+                node,
+                f"the expression takes {size:,} steps, more than {MAX_PROGRAM:,}: it would be slow "
+                "on every article; count less in it ({1000}), or split it",
+            )
         return text
-    if kind == COUNTRY:
+    if kind in (COUNTRY, PRIMARY_COUNTRY):
         return _country(node, text)
+    if kind == TOPIC:
+        return _topic(node, text)
     text = text.casefold()
     if kind == LANGUAGE and not _LANGUAGE.fullmatch(text):
         raise _At(node, f"{text!r} is no BCP 47 code; write it like en, pt-BR or zh")
-    return text.removeprefix("www.") if kind == SOURCE else text
+    return text.removeprefix("www.") or text if kind == SOURCE else text
 
 
 def _reason(error: re2.error) -> str:
@@ -254,6 +275,15 @@ def _country(node: yaml.Node, text: str) -> str:
     near = countries(None, text)
     hint = f"did you mean {near[0].code}?" if near else "see ISO 3166-1 alpha-2"
     raise _At(node, f"{text!r} is no country code; {hint}")
+
+
+def _topic(node: yaml.Node, text: str) -> str:
+    code = read_code(text) or codes_by_name().get(text.casefold())
+    if code is not None:
+        return code
+    near = difflib.get_close_matches(text.casefold(), codes_by_name(), n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}?" if near else "write it like medtop:04000000 or sport"
+    raise _At(node, f"{text!r} is no IPTC Media Topic; {hint}")
 
 
 def _check_size(node: yaml.Node, condition: Condition) -> None:
@@ -287,6 +317,8 @@ def _text(node: yaml.Node, what: str) -> str:
     text: str = node.value.strip()
     if not text:
         raise _At(node, f"{what} is empty")
+    if _UNFIT.search(text):
+        raise _At(node, f"{what} has a control character or half a character; take it out")
     if len(text) > MAX_VALUE_CHARS:
         raise _At(node, f"{what} has more than {MAX_VALUE_CHARS:,} characters")
     return text

@@ -77,11 +77,15 @@ class ModelNotFound(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which model it is. `location` is what `spacy.load` takes, and holds for this machine only."""
+    """Which model it is, and the language that it is made for, by spaCy's code ("xx": many).
+
+    `location` is what `spacy.load` takes, and holds for this machine only.
+    """
 
     name: str
     version: str
     location: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +154,14 @@ def _exists(path: pathlib.Path) -> bool:
 def _describe(folder: pathlib.Path, location: str) -> ModelInfo:
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        name, version = f"{meta['lang']}_{meta['name']}", str(meta["version"])
+        language, version = str(meta["lang"]), str(meta["version"])
+        name = f"{language}_{meta['name']}"
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelNotFound(
             f"{str(folder)!r} is not a spaCy model: meta.json with lang, name and version is "
             f"needed ({type(error).__name__})"
         ) from error
-    return ModelInfo(name, version, location)
+    return ModelInfo(name, version, location, language)
 
 
 def load_model(model: str | None = None) -> SpacyModel:

@@ -1,4 +1,4 @@
-"""Language, countries and the user's own rules, for every article."""
+"""Topics, countries, keywords and the user's own rules, for every article."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from pipeline.dead_letters import dead_letter
 from pipeline.options import ArticleOptions
 from pipeline.records import Article, Draft
-from pipeline.transforms.language import detect
+from pipeline.records import Tag as TagRecord
+from pipeline.transforms.keywords import SCHEME as KEYWORD
+from pipeline.transforms.keywords import code, keywords
+from pipeline.transforms.media_topics import SCHEME as TOPIC
+from pipeline.transforms.model_choice import ENGLISH, primary
 from pipeline.transforms.places import countries
 from pipeline.transforms.rule_file import read_rules
 from pipeline.transforms.rules import Rule, apply_rules
+from pipeline.transforms.topics import topics
 
 STAGE = "tag"
 
 
 class Tag(beam.PTransform[PCollection[Draft], Any]):
-    """Gives each article its language and its tags.
+    """Gives each article its tags.
 
-    Takes a PCollection of `Draft`. Gives two: `.articles` of `Draft`, each with `language` (null
-    where there is too little text) and `tags` (a tuple, empty if there are none), and
+    Takes a PCollection of `Draft`, with its entities where they were computed. Gives two:
+    `.articles` of `Draft`, each with `tags` (a tuple, empty if there are none), and
     `.dead_letters` of `DeadLetter`; each draft is in exactly one. No state, no timers, no order;
     window and timestamp of an element are kept.
 
@@ -67,13 +72,56 @@ class _TagFn(beam.DoFn):
 
 
 def tag(article: Article, rules: tuple[Rule, ...] = ()) -> Article:
-    """The article with its language, and with tags: countries, the surest first, then rules.
+    """The article with its tags: topics, countries, keywords, and what the rules give.
 
-    A language it had before stays where the text is too short to tell.
+    The publisher's own, which decode has put there, go before ours. Where there are topics among
+    them, the classifier is not asked: whoever filed the article knows better. It is not asked about
+    an article in another language than English either, which it has not learned.
     """
-    language = detect(article.title, article.body) or article.language
-    places = countries(article.title, article.body, article.entities)
-    found = dataclasses.replace(article, language=language, tags=places)
+    given = article.tags or ()
+    found = dataclasses.replace(
+        article,
+        tags=(
+            *(_topics_of(article, given)),
+            *_countries_of(article),
+            *_keywords_of(article, given),
+        ),
+    )
     matched = apply_rules(found, rules) if rules else ()
     # A copy costs as much as many rules, and most articles match none.
-    return dataclasses.replace(found, tags=(*places, *matched)) if matched else found
+    return dataclasses.replace(found, tags=(*(found.tags or ()), *matched)) if matched else found
+
+
+def _topics_of(article: Article, given: tuple[TagRecord, ...]) -> tuple[TagRecord, ...]:
+    published = tuple(one for one in given if one.scheme == TOPIC)
+    if published or not _may_be_english(article):
+        return published
+    return topics(article.title, article.body)
+
+
+def _may_be_english(article: Article) -> bool:
+    """Whether its language is English, or there is too little text to tell."""
+    return article.language is None or primary(article.language.code) == ENGLISH
+
+
+def _countries_of(article: Article) -> tuple[TagRecord, ...]:
+    """The names are English ones: in another language they are some of those in the article, and
+    which of them the story is about cannot be told."""
+    found = countries(article.title, article.body, article.entities, dateline=article.dateline)
+    if _may_be_english(article):
+        return found
+    return tuple(dataclasses.replace(one, primary=None) for one in found)
+
+
+def _keywords_of(article: Article, given: tuple[TagRecord, ...]) -> tuple[TagRecord, ...]:
+    published = tuple(one for one in given if one.scheme == KEYWORD)
+    # "Interest rates" says what our "interest rate" would; a name keeps its plural.
+    said = {form for one in published for form in (one.code, code(one.name))}
+    own = keywords(
+        article.title,
+        article.body,
+        article.entities,
+        language=article.language.code if article.language else None,
+        publisher=article.source.name,
+    )
+    return (*published, *(one for one in own if one.code not in said))

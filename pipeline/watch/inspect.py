@@ -70,6 +70,11 @@ def _group(kind: str, record: dict[str, Any]) -> str:
     return f"{record['stage']}/{record['error_type']}"
 
 
+# Schemes whose codes people read as they are.
+CODE_SAYS_IT = frozenset({"iso3166", "rule"})
+WHY = ("scheme", "code", "name", "score", "times", "because of", "by")
+
+
 def show(
     root: Path, kind: str, limit: int | None, console: Console, *, language: str | None = None
 ) -> None:
@@ -113,11 +118,35 @@ def _describe_article(record: dict[str, Any]) -> list[Text]:
         for label, names in sorted(by_label.items()):
             more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
             lines.append(_line((label, "cyan"), f" {', '.join(names[:NAMES])}{more}"))
-    tags = record["tags"]
-    if tags:
-        codes = ", ".join(f"{_short(t['scheme'])}:{_short(t['code'])}" for t in tags)
-        lines.append(_line(("tags", "cyan"), f" {codes}"))
+    by_scheme: dict[str, list[str]] = {}
+    for tag in record["tags"] or ():
+        name = tag["code"] if tag["scheme"] in CODE_SAYS_IT else tag["name"]
+        by_scheme.setdefault(tag["scheme"], []).append(_short(name))
+    for scheme, names in by_scheme.items():
+        lines.append(_line((scheme, "cyan"), f" {', '.join(names)}"))
     return lines
+
+
+def why(root: Path, limit: int | None, console: Console) -> None:
+    """The first `limit` articles, each with a table of its tags and what each was given for."""
+    for record in itertools.islice(output.records(root, "articles"), limit):
+        console.print()
+        console.print(_line((_short(record["title"] or "(no title)"), "bold")), soft_wrap=True)
+        console.print(_line(_short(record["article_id"])), soft_wrap=True)
+        table = Table(*WHY, box=None, pad_edge=False, padding=(0, 1))
+        for tag in record["tags"] or ():
+            score, count = tag["score"], tag["count"]
+            story = [(" (the story)", "bold")] if tag["scheme"] == "iso3166" else []
+            table.add_row(
+                _line((_short(tag["scheme"]), "cyan")),
+                _line(_short(tag["code"])),
+                _line(_short(tag["name"]), *(story if tag["primary"] else ())),
+                f"{score:.2f}" if score is not None else "",
+                str(count) if count is not None else "",
+                _line(_short(" · ".join(tag["evidence"]))),
+                _line(" ".join(part for part in (tag["source"], tag["version"]) if part)),
+            )
+        console.print(table if record["tags"] else "no tags")
 
 
 def _describe_duplicate(record: dict[str, Any]) -> list[Text]:

@@ -12,6 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from pipeline.records import Article, Draft, Message, Processing
+from pipeline.records import Language as RecordLanguage
 from pipeline.transforms.linking import Found
 
 FAILS = "FAILS-ALWAYS"
@@ -36,9 +37,10 @@ def save_model(
     names: Mapping[str, Iterable[str | list[dict[str, Any]]]],
     *,
     fails: bool = False,
+    language: str = "en",
 ) -> pathlib.Path:
-    """A model in `folder` that finds `names`: label to phrases or token patterns."""
-    nlp = spacy.blank("en")
+    """A model for `language` in `folder` that finds `names`: label to phrases or token patterns."""
+    nlp = spacy.blank(language)
     if fails:
         nlp.add_pipe("fails_on_words")
     ruler: Any = nlp.add_pipe("entity_ruler")
@@ -51,7 +53,12 @@ def save_model(
     return folder
 
 
-def draft(body: str, title: str | None = None, message_id: str = "1") -> Draft:
+def draft(
+    body: str,
+    title: str | None = None,
+    message_id: str = "1",
+    language: RecordLanguage | None = None,
+) -> Draft:
     message = Message(body.encode("utf-8", "surrogatepass"), message_id)
     return Draft(
         message,
@@ -65,6 +72,7 @@ def draft(body: str, title: str | None = None, message_id: str = "1") -> Draft:
             body=body,
             body_content_type="text/plain",
             word_count=len(body.split()),
+            language=language,
             processing=Processing("0", "test", warnings=("kept",)),
         ),
     )

@@ -111,7 +111,7 @@ EXPECTED = [("Vladimir Putin", "PERSON", 3), ("Kyiv", "GPE", 2), ("Fences", "WOR
 class TestThatIsThere:
     def test_folder(self, tmp_path: pathlib.Path) -> None:
         folder = save_model(tmp_path / "m", ONTONOTES)
-        assert check_model(str(folder)) == ModelInfo("en_told", "1.2.3", str(folder))
+        assert check_model(str(folder)) == ModelInfo("en_told", "1.2.3", str(folder), "en")
         assert read(str(folder)) == EXPECTED
 
     def test_folder_by_a_relative_path(
@@ -131,7 +131,7 @@ class TestThatIsThere:
         package(tmp_path, name)
         monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
         importlib.invalidate_caches()
-        assert check_model(name) == ModelInfo(name, "1.2.3", name)
+        assert check_model(name) == ModelInfo(name, "1.2.3", name, "en")
         assert read(name) == EXPECTED
 
     def test_folder_of_a_package(self, tmp_path: pathlib.Path) -> None:

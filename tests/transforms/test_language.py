@@ -152,6 +152,33 @@ def test_a_first_sample_in_doubt_is_followed_by_a_longer_one() -> None:
     assert found.code == "en"
 
 
+TAKEN_FOR_GERMAN = (
+    "Topline Results Are In: Cognition Therapeutics’ Drug To Fight Dementia With Lewy Bodies Shows "
+    "Encouraging Results In Phase 2 Trial"
+)
+
+
+def test_a_foreign_guess_from_a_part_is_looked_into() -> None:
+    assert len(TAKEN_FOR_GERMAN) > FIRST_CHARS
+    surely_german = detect(TAKEN_FOR_GERMAN, LEADS["en"], sure_foreign_score=0.6)
+    assert surely_german is not None
+    assert surely_german.code == "de"
+    found = detect(TAKEN_FOR_GERMAN, LEADS["en"])
+    assert found is not None
+    assert found.code == "en"
+
+
+def test_a_foreign_guess_that_is_right_stays_as_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second sample confirms it, or where it is no help the first guess stands."""
+    body = "Bundesliga: Bayern – Dortmund 2:1. " + LEADS["de"] * 5
+    found = detect(None, body)
+    assert found is not None
+    assert (found.code, found.score > 0.6) == ("de", True)
+    guesses = iter([("de", 0.8), ("xx", 0.5)])
+    monkeypatch.setattr(language, "_guess", lambda text, letters: next(guesses))
+    assert detect(None, body) == Language("de", 0.8)
+
+
 @UNHURRIED
 @given(st.text(max_size=400))
 def test_text_past_the_second_sample_changes_nothing(rest: str) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from pipeline.options import ArticleOptions
 from pipeline.records import Article, DeadLetter, Draft, Language, Message, Processing, to_avro
 from pipeline.transforms import tag as tag_module
+from pipeline.transforms.language import detect
 from pipeline.transforms.rule_file import RuleError, parse_rules, read_rules
 from pipeline.transforms.tag import Tag, tag
+from pipeline.transforms.topics import published, publisher_keywords
 
 # The first example in a process loads the tables and the detector.
 UNHURRIED = settings(deadline=None)
@@ -25,10 +28,15 @@ NOW = dt.datetime(2025, 1, 21, tzinfo=dt.timezone.utc)
 RULES = parse_rules(b"- {name: calls, any: [call]}")
 
 
-def article(body: str, title: str | None = None) -> Article:
+def article(body: str, title: str | None = None, **more: Any) -> Article:
     return Article(
         *("m", "a", "h", NOW, None, title, body, "text/plain", 1, Processing("0", "r")),
+        **{"language": detect(title, body), **more},
     )
+
+
+def codes(found: Article, *schemes: str) -> list[str]:
+    return [one.code for one in found.tags or () if one.scheme in schemes or not schemes]
 
 
 def draft(message_id: str, body: str) -> Draft:
@@ -38,31 +46,66 @@ def draft(message_id: str, body: str) -> Draft:
 class TestTag:
     def test_the_sample(self, sample_body: str) -> None:
         found = tag(article(sample_body), read_rules(str(DATA / "rules.yaml")))
-        assert found.language is not None
-        assert found.language.code == "en"
-        assert found.tags is not None
-        codes = [(one.scheme, one.code) for one in found.tags]
-        assert set(codes[:4]) == {("iso3166", code) for code in ("RU", "CN", "US", "UA")}
-        assert codes[4:] == [("rule", "conflict")]
+        assert codes(found, "iptc-mediatopic")[0] in ("medtop:11000000", "medtop:16000000")
+        assert set(codes(found, "iso3166")[:4]) == {"RU", "CN", "US", "UA"}
+        assert 5 <= len(codes(found, "keyword")) <= 10
+        assert codes(found, "rule") == ["conflict"]
+        order = ["iptc-mediatopic", "iso3166", "keyword", "rule"]
+        schemes = [one.scheme for one in found.tags or ()]
+        assert schemes == sorted(schemes, key=order.index)
+
+    def test_every_tag_says_by_what_it_was_given(self, sample_body: str) -> None:
+        for one in tag(article(sample_body), read_rules(str(DATA / "rules.yaml"))).tags or ():
+            assert one.name
+            assert one.source
+            assert one.version
+            assert one.evidence
+            assert one.scheme == "rule" or (one.score and 0 < one.score <= 1)
 
     def test_nothing_found_is_empty_not_null(self) -> None:
-        found = tag(article(""))
-        assert found.tags == ()
-        assert found.language is None
+        assert tag(article("")).tags == ()
 
-    def test_a_language_known_before_stays_where_there_is_no_text(self) -> None:
-        known = dataclasses.replace(article("OK"), language=Language("de", 1.0))
-        assert tag(known).language == Language("de", 1.0)
+    def test_rules_see_all_other_tags_of_this_article(self) -> None:
+        conditions = "language: en}, {country: PE}, {topic: politics}, {keyword: farmers"
+        rules = parse_rules(f"- {{name: x, all: [{{{conditions}}}]}}".encode())
+        body = (
+            "The president of Peru told the farmers that the election to parliament would go on. "
+            "Farmers had asked the government and the president for a new law."
+        )
+        found = tag(article(body, "President of Peru meets farmers"), rules)
+        assert codes(found, "rule") == ["x"], found.tags
 
-    def test_rules_see_language_and_countries_of_this_article(self) -> None:
-        rules = parse_rules(b"- {name: x, all: [language: en, country: PE]}")
-        body = "The president of Peru met the farmers of the valley on Monday."
-        assert [one.code for one in tag(article(body), rules).tags or ()] == ["PE", "x"]
+    def test_the_publishers_topics_stand_and_no_others_are_added(self) -> None:
+        given = (
+            *published([("medtop:20000574", 0.8)]),
+            *publisher_keywords(["Snap Election", "Matches"]),
+        )
+        body = "The team won the match in the last minute, said the coach. " * 5
+        found = tag(article(body, "Team wins the cup final", tags=given))
+        assert codes(found, "iptc-mediatopic") == ["medtop:20000574"]
+        keywords = codes(found, "keyword")
+        assert keywords[:2] == ["snap election", "matches"]
+        assert "match" in codes(tag(article(body)), "keyword")
+        assert "match" not in keywords
+        assert len(keywords) == len(set(keywords)) > 2
+
+    def test_another_language_gets_no_topics_of_the_english_classifier(self) -> None:
+        body = "Das Parlament hat am Donnerstag über die Wahl des Präsidenten debattiert. " * 3
+        found = article(body)
+        assert found.language is not None
+        assert found.language.code == "de"
+        assert codes(tag(found), "iptc-mediatopic") == []
+        abroad = tag(article("O presidente visitou ontem Lisboa e Portugal com ministros. " * 3))
+        assert codes(abroad, "iso3166") == ["PT"]
+        assert [one.primary for one in abroad.tags or () if one.scheme == "iso3166"] == [None]
+        as_english = dataclasses.replace(found, body="Parliament debates the election. " * 5)
+        as_english = dataclasses.replace(as_english, language=Language("en-GB", 1.0))
+        assert codes(tag(as_english), "iptc-mediatopic")
 
     def test_the_rest_of_the_article_is_untouched(self, sample_body: str) -> None:
         before = article(sample_body, "Title")
         after = tag(before, RULES)
-        assert dataclasses.replace(after, language=None, tags=None) == before
+        assert dataclasses.replace(after, tags=None) == before
 
     @UNHURRIED
     @given(st.one_of(st.none(), st.text()), st.text())
@@ -75,7 +118,7 @@ class TestTransform:
         drafts = [draft("1", "Peru votes."), draft("2", ""), draft("3", "A call from Chile.")]
 
         def check(out: list[Draft]) -> None:
-            found = {d.message.message_id: [one.code for one in d.article.tags or ()] for d in out}
+            found = {d.message.message_id: codes(d.article, "iso3166", "rule") for d in out}
             assert found == {"1": ["PE"], "2": [], "3": ["CL", "calls"]}
 
         def none(out: list[DeadLetter]) -> None:
@@ -89,11 +132,12 @@ class TestTransform:
     def test_one_article_that_fails_is_a_dead_letter_and_its_neighbours_are_not(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def failing(title: str | None, body: str) -> None:
+        def failing(title: str | None, body: str, *more: object, **named: object) -> tuple[()]:
             if body == "BAD":
                 raise ZeroDivisionError("told to fail")
+            return ()
 
-        monkeypatch.setattr(tag_module, "detect", failing)
+        monkeypatch.setattr(tag_module, "countries", failing)
         fn = tag_module._TagFn(())
         out = [
             element

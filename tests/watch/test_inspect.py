@@ -111,6 +111,23 @@ class TestOverview:
         assert "0 articles" in capsys.readouterr().out
 
 
+class TestWhy:
+    def test_each_tag_with_what_it_was_given_for(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "120")
+        tags = (
+            Tag("iso3166", "RU", "Russia", 0.75, "places", "2", 2, True, ("Moscow", "Russia")),
+            Tag("rule", "oil", "Oil", source="rule:oil", evidence=("crude",)),
+        )
+        write(tmp_path, "articles", [encoded(article("m", tags=tags)), encoded(article("n"))])
+        assert main(["inspect", "--why", str(tmp_path)]) == 0
+        said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert "iso3166 RU Russia (the story) 0.75 2 Moscow · Russia places 2" in said
+        assert "rule oil Oil crude rule:oil" in said
+        assert "no tags" in said
+
+
 class TestShow:
     def test_an_article(self, tmp_path: Path, shown: Shown) -> None:
         one = article(
@@ -129,7 +146,7 @@ class TestShow:
             one.article_id,
             "Mr Putin spoke. Then he left.",
             "PERSON Putin",
-            "tags iso3166:RU",
+            "iso3166 RU",
         ]
 
     def test_a_duplicate(self, tmp_path: Path, shown: Shown) -> None:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from pipeline.watch import progress
-from pipeline.watch.progress import Progress, describe
+from pipeline.watch.progress import Progress, TimeLeft, describe
 from pipeline.watch.summary import Summary
 from tests.waiting import eventually
 
@@ -51,6 +51,39 @@ def test_it_reports_though_it_shows_nothing(caplog: pytest.LogCaptureFixture) ->
 def test_it_ends_where_the_run_fails() -> None:
     with pytest.raises(RuntimeError, match="the run"), Progress(lambda: SOME):
         raise RuntimeError("the run")
+    assert "progress" not in threads()
+
+
+def test_the_time_left_is_told_by_the_speed_of_late() -> None:
+    """What was written before is passed over quickly; it says nothing about the rest."""
+    left = TimeLeft(window=10.0)
+    for now, done in ((0.0, 0.0), (1.0, 0.5), (2.0, 0.51), (7.0, 0.56), (12.0, 0.61)):
+        left.note(now, done)
+    assert left.seconds() == pytest.approx(39.0)
+
+
+@pytest.mark.parametrize(
+    "noted", [[], [(0.0, 0.1)], [(0.0, 0.1), (9.0, 0.1)], [(0.0, None), (9.0, None)]]
+)
+def test_a_time_that_cannot_be_told(noted: list[tuple[float, float | None]]) -> None:
+    left = TimeLeft()
+    for now, done in noted:
+        left.note(now, done)
+    assert left.seconds() is None
+
+
+def test_what_has_an_end_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: True, raising=False)
+    summaries = iter([SOME, *(Summary(done=share / 100) for share in range(1, 100))])
+    last = Summary(done=1.0)
+    asked: list[Summary] = []
+
+    def look() -> Summary:
+        asked.append(next(summaries, last))
+        return asked[-1]
+
+    with Progress(look):
+        eventually(lambda: len(asked) > 100)
     assert "progress" not in threads()
 
 

@@ -10,7 +10,8 @@ from pipeline.watch.summary import Summary, split
 word = st.from_regex(r"[a-z_]+", fullmatch=True)
 counters = st.dictionaries(word, st.integers(0, 10**6), max_size=5)
 moment = st.none() | st.floats(0, 1e6)
-summaries = st.builds(Summary, counters, moment, moment)
+part_done = st.none() | st.floats(0, 1)
+summaries = st.builds(Summary, counters, moment, moment, part_done)
 
 
 def test_of_nothing_adds_up() -> None:
@@ -86,3 +87,9 @@ def test_from_a_pipeline() -> None:
     result.wait_until_finish()
     summary = Summary.of(result, began=7.0)
     assert summary == Summary({"messages_received": 2, "duplicates{kind=url}": 3}, 7.0)
+
+
+def test_of_their_input_the_parts_have_read_the_mean() -> None:
+    """One that has said nothing yet has read nothing."""
+    assert Summary.sum([Summary(done=1.0), Summary(done=0.5), Summary()]).done == 0.5
+    assert Summary.sum([Summary(), Summary()]).done is None
