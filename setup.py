@@ -23,9 +23,12 @@ setup(
     package_data={
         "pipeline": ["py.typed"],
         "pipeline.schemas": ["*.avsc", "released/*/*.avsc"],
-        "pipeline.model": ["MODEL_CARD.md", "en_articles_sm/**/*", "en_articles_sm/*"],
+        "pipeline.model": [
+            *("MODEL_CARD.md", "en_articles_sm/**/*", "en_articles_sm/*"),
+            *("topics/*", "gold/*"),
+        ],
         "pipeline.samples": ["*.jsonl.gz", "*.json", "*.txt", "*.yaml"],
-        "pipeline.transforms": ["*.json", "*.txt"],
+        "pipeline.transforms": ["*.json", "*.txt", "*.txt.gz"],
     },
     install_requires=[
         "apache-beam>=2.77,<2.78",
@@ -43,10 +46,13 @@ setup(
         "pycountry>=24.6",
         "PyYAML>=6,<7",
         "python-dateutil>=2.8.2",
+        # Beam brings it, as an extra of its own; backfills read Parquet with it.
+        "pyarrow>=15",
         "rich>=13",
         "spacy>=3.8.7,<3.9",
         # Called in parts that are not its documented API (transforms/html_article.py).
         "trafilatura>=2.3,<2.4",
+        "warcio>=1.7,<2",
     ],
     extras_require={
         # The ledger for runs on several machines (--state redis://…).
@@ -56,6 +62,8 @@ setup(
             "datasketch>=2,<3",
             "grpc-stubs>=1.53",
             "hypothesis>=6.100",
+            # The manifests in deploy/ against the schemas of Kubernetes, offline.
+            "kubernetes-validate>=1.37,<2",
             "mypy>=1.15",
             "polars>=1",
             "pytest>=8",
@@ -63,7 +71,11 @@ setup(
             "pytest-xdist>=3.6,<4",
             "redis>=5,<8",
             "ruff>=0.9",
+            # Trains the topic classifier, and its peers in `make eval-tags`.
+            "scikit-learn>=1.5",
             "types-PyYAML",
+            # `make eval-tags` compares with it.
+            "yake>=0.7,<0.8",
         ],
     },
     entry_points={"console_scripts": ["article-pipeline = pipeline.cli:main"]},

@@ -7,6 +7,8 @@ import math
 import re
 
 SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
+REPROCESSED = ("entities", "tags")
+SCHEDULE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 
 
 def positive_int(text: str) -> int:
@@ -23,6 +25,42 @@ def positive_float(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be above 0 and finite, not {text}")
     return value
+
+
+def schedule_name(text: str) -> str:
+    """The name of a schedule, which names a file, for argparse."""
+    if not SCHEDULE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"must be up to 64 letters, digits, '.', '_' and '-', the first no '.', not {text!r}"
+        )
+    return text
+
+
+def columns(text: str) -> dict[str, str]:
+    """Pairs of a field and a column, for argparse.
+
+    >>> columns("title=headline,body=text")
+    {'title': 'headline', 'body': 'text'}
+    """
+    pairs = [pair.split("=", 1) for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(part.strip() for part in pair) for pair in pairs):
+        raise argparse.ArgumentTypeError(f"must be FIELD=COLUMN,FIELD=COLUMN…, not {text!r}")
+    found = {field.strip(): column.strip() for field, column in pairs}
+    if len(found) < len(pairs):
+        raise argparse.ArgumentTypeError(f"names a field twice: {text!r}")
+    return found
+
+
+def fields_of_records(text: str) -> list[str]:
+    """What `--reprocess` makes anew, for argparse.
+
+    >>> fields_of_records("tags,entities")
+    ['entities', 'tags']
+    """
+    asked = {part.strip() for part in text.split(",")}
+    if not asked <= set(REPROCESSED):
+        raise argparse.ArgumentTypeError(f"must be entities, tags or entities,tags, not {text!r}")
+    return [name for name in REPROCESSED if name in asked]
 
 
 def share(text: str) -> float:

@@ -9,13 +9,17 @@ import logging
 import os
 import signal
 import threading
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import logs
 from pipeline.errors import Failed, UsageError
 from pipeline.sources.quota import Quota
 from pipeline.transforms.model_workers import load_early
+
+if TYPE_CHECKING:
+    from pipeline.watch.summary import Summary
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +29,57 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 WAIT_SECONDS = 0.1
 
 
-def run(
-    given: dict[str, Any], flags: list[str], quota: Quota, first: bool, parent: Connection
-) -> None:
+@dataclass(frozen=True)
+class Part:
+    """What a process of a run is to read.
+
+    Args:
+        number: of the process, from 0. The first goes ahead; the others wait until they are told.
+        of: how many processes there are.
+        quota: of a stream: how many messages are left to take, for all processes.
+        files: of a backfill: all its files, each as the fields of an `InputFile` (which comes with
+            Beam).
+    """
+
+    number: int
+    of: int
+    quota: Quota | None = None
+    files: tuple[tuple[Any, ...], ...] | None = None
+
+    def run(self, given: dict[str, Any], flags: list[str], **watching: Any) -> Summary:
+        """Reads it. Imports Beam.
+
+        Args:
+            given, flags: as for `run`.
+            watching: drain, report and opened; see `pipeline.run.stream_here`.
+        """
+        from pipeline.options import options_of
+        from pipeline.run import backfill_here, stream_here
+
+        options = options_of(given, flags)
+        patient = self.number > 0
+        if self.files is None:
+            return stream_here(options, quota=self.quota, patient=patient, **watching)
+        from pipeline.sources.files import InputFile
+
+        files = [InputFile(*fields) for fields in self.files]
+        share = (self.number, self.of)
+        return backfill_here(options, files, share=share, patient=patient, **watching)
+
+
+def run(given: dict[str, Any], flags: list[str], part: Part, parent: Connection) -> None:
     """What a process does: a whole run of its own.
 
     Args:
         given: the options of ours.
         flags: Beam's own, as they stand on the command line.
-        quota: shared with the other processes.
-        first: whether it goes ahead; the others wait until they are told to go.
+        part: what it reads.
         parent: the pipe to the process that started this one. Sent over it are pairs of a word and
             what it is about: opened and nothing, a summary, or the text of a usage error or a
             failure.
     """
     drain, go = threading.Event(), threading.Event()
-    if first:
+    if part.number == 0:
         go.set()
     # A terminal sends Ctrl-C to all; the parent decides what it means. SIGTERM may come to all,
     # as systemd does it, or to one.
@@ -61,18 +100,17 @@ def run(
             if not _told_to_go(go, drain):
                 return
             load_early(given)
-        from pipeline.options import options_of
-        from pipeline.run import stream_here
+        # Beside the first one's work.
+        import pipeline.run  # noqa: F401
 
         if not _told_to_go(go, drain):
             return
-        summary = stream_here(
-            options_of(given, flags),
-            quota=quota,
+        summary = part.run(
+            given,
+            flags,
             drain=drain,
             report=lambda summary: send(SUMMARY, summary),
             opened=lambda: send(OPENED, None),
-            patient=not first,
         )
         send(SUMMARY, summary)
     except UsageError as error:

@@ -1,6 +1,7 @@
 """The commands: parse, check, call, exit code.
 
-Exit codes: 0 done, 1 the work failed, 2 bad usage (one line that says what to change).
+Exit codes: 0 done, 1 the work failed, 2 bad usage (one line that says what to change), 75 another
+run of the schedule is under way (`--overlap fail`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,21 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import logs
 from pipeline.arguments import port, positive_int
-from pipeline.errors import Failed, UsageError
+from pipeline.errors import DONE, FAILED, USAGE, Failed, UsageError
 from pipeline.version import __version__
 
 if TYPE_CHECKING:
     from pipeline.watch.summary import Summary
 
-DONE, FAILED, USAGE = 0, 1, 2
-NOT_YET = ("backfill", "replay", "report")
+NOT_YET = ("report",)
+EXIT_CODES = """\
+exit codes:
+  0   done: --max_messages, --idle_timeout, or drained; or --overlap skip left another run alone
+  1   the work failed, or its counts do not add up; what is not written is not acknowledged and
+      comes again: start the run again
+  2   bad usage: one line says what to change, and starting it again as it is cannot help
+  75  --overlap fail: another run of the schedule is under way
+  128+N  a second signal N ended the process at once"""
 Command = Callable[[argparse.Namespace, list[str]], int]
 
 
@@ -44,8 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.configure(getattr(args, "log_format", "text"))
     command: Command = args.command
     try:
-        if rest and command not in (_run, _not_yet):
+        if rest and command not in (_run, _backfill, _not_yet):
             raise UsageError(f"unknown argument {' '.join(rest)}")
+        if command is not _not_yet:
+            _refuse_ours(rest, args.name)
         code = command(args, rest)
         sys.stdout.flush()
     except UsageError as error:
@@ -61,6 +71,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     return code
+
+
+def _refuse_ours(rest: Sequence[str], command: str) -> None:
+    """Refuses what is an option of ours, and none of this command, where it goes on to Beam."""
+    from pipeline.option_list import names
+
+    ours = names()
+    for argument in rest:
+        if argument.partition("=")[0] in ours:
+            raise UsageError(f"{argument} is no option of {command}")
 
 
 def _complain(text: str, code: int) -> int:
@@ -98,10 +118,31 @@ def build_parser() -> argparse.ArgumentParser:
         "stream from a subscription until stopped (SIGTERM and Ctrl-C drain)",
         _run,
         "article-pipeline run --subscription projects/p/subscriptions/s --output articles\n"
-        "every option of Apache Beam's may be given too",
+        "every option of Apache Beam's may be given too\n\n" + EXIT_CODES,
     )
     run.add_argument("--runner", default="DirectRunner", help="default: %(default)s")
-    option_list.add_all(run)
+    option_list.add_run(run)
+
+    backfill = add(
+        "backfill",
+        "the same for files, to their end; what is written already is left alone",
+        _backfill,
+        "article-pipeline backfill --input 'news/*.jsonl.gz' pages/ --output articles\n"
+        "examples:\n"
+        "  a look first          … --input 'news/*.jsonl.gz' --output articles --dry_run\n"
+        "  columns of a CSV      … --input a.csv --csv_columns title=headline,body=text …\n"
+        "  a new entity model    … --input old/articles --reprocess entities,tags --output new\n"
+        "  what was dead letters … --input articles/dead_letters --output articles\n"
+        "Stopped or killed, the same command goes on where it was.\n"
+        "every option of Apache Beam's may be given too\n\n" + EXIT_CODES,
+    )
+    backfill.add_argument(
+        "--runner",
+        default="DirectRunner",
+        help="DirectRunner is this machine, with all its cores; or another one of Beam's "
+        "(default: %(default)s)",
+    )
+    option_list.add_backfill(backfill)
 
     demo = add(
         "demo",
@@ -145,6 +186,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--dead_letters", action="store_true", help="what could not be read, and why"
     )
     which.add_argument("--duplicates", action="store_true", help="what was there before")
+    which.add_argument(
+        "--why", action="store_true", help="the tags of articles, and what each was given for"
+    )
     inspect.add_argument(
         "--limit",
         type=positive_int,
@@ -168,6 +212,16 @@ def build_parser() -> argparse.ArgumentParser:
         "(which is kept beside it)",
     )
 
+    option_list.add_replay(
+        add(
+            "replay",
+            "send dead letters to a topic again, with their original payload and attributes",
+            _replay,
+            "article-pipeline replay articles --topic projects/p/topics/t --stage entities "
+            "--since 24h",
+        )
+    )
+
     for name in NOT_YET:
         later = commands.add_parser(name, help="not there yet", add_help=False)
         later.set_defaults(command=_not_yet)
@@ -179,28 +233,62 @@ def _not_yet(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _run(args: argparse.Namespace, rest: list[str]) -> int:
-    from pipeline.launch import launch
+    from pipeline.launch import check, launch
+    from pipeline.schedule import Job, run_job
 
     if args.runner != "DirectRunner":
         raise UsageError(f"--runner {args.runner} is not there yet: use DirectRunner")
     ours = {k: v for k, v in vars(args).items() if k not in ("name", "command", "runner")}
-    summary = launch(ours, rest)
+
+    def stream(job: Job) -> None:
+        summary = launch(job.options, rest, drain=job.drain, report=job.report, cut_off=job.cut_off)
+        job.report(summary)
+        _tell(summary)
+
+    return run_job("run", ours, stream, lambda: check(ours))
+
+
+def _backfill(args: argparse.Namespace, rest: list[str]) -> int:
+    from pipeline import backfill
+    from pipeline.schedule import Job, run_job
+
+    no_options = ("name", "command", "runner", "dry_run")
+    ours = {k: v for k, v in vars(args).items() if k not in no_options}
+    if args.dry_run:
+        backfill.dry_run(ours, rest)
+        return DONE
+
+    def read(job: Job) -> None:
+        summary = backfill.launch(
+            *(job.options, rest),
+            runner=args.runner,
+            drain=job.drain,
+            report=job.report,
+            cut_off=job.cut_off,
+        )
+        job.report(summary)
+        _tell(summary)
+        if summary.done != 1:
+            print(backfill.goes_on(args.output), file=sys.stderr)
+
+    return run_job("backfill", ours, read, lambda: backfill.check(ours))
+
+
+def _tell(summary: Summary) -> None:
+    """Says what a run did. Raises Failed where that does not add up."""
     print(
         f"{summary.received} messages: {summary.articles} articles, {summary.duplicates} "
         f"duplicates, {summary.dead_letters} dead letters, {summary.redelivered} redelivered"
     )
-    return _check_sum(summary)
+    _check_sum(summary)
 
 
-def _check_sum(summary: Summary) -> int:
-    if summary.adds_up:
-        return DONE
-    print(
-        f"the sum is wrong: {summary.received} messages received, {summary.accounted} accounted "
-        "for. Run verify on the output, and report this.",
-        file=sys.stderr,
-    )
-    return FAILED
+def _check_sum(summary: Summary) -> None:
+    if not summary.adds_up:
+        raise Failed(
+            f"the sum is wrong: {summary.received} messages received, {summary.accounted} "
+            "accounted for. Run verify on the output, and report this."
+        )
 
 
 def _demo(args: argparse.Namespace, rest: list[str]) -> int:
@@ -208,7 +296,8 @@ def _demo(args: argparse.Namespace, rest: list[str]) -> int:
 
     from pipeline.demo import demo
 
-    return _check_sum(demo(args.output, args.articles, Console()))
+    _check_sum(demo(args.output, args.articles, Console()))
+    return DONE
 
 
 def _broker(args: argparse.Namespace, rest: list[str]) -> int:
@@ -227,6 +316,12 @@ def _publish(args: argparse.Namespace, rest: list[str]) -> int:
     return publish.run(args)
 
 
+def _replay(args: argparse.Namespace, rest: list[str]) -> int:
+    from pipeline import replay
+
+    return replay.run(args)
+
+
 def _inspect(args: argparse.Namespace, rest: list[str]) -> int:
     from pipeline.watch import inspect, output
 
@@ -236,6 +331,8 @@ def _inspect(args: argparse.Namespace, rest: list[str]) -> int:
     root = output.open_output(args.output)
     if args.json:
         inspect.as_json(root, kind, args.limit, sys.stdout)
+    elif args.why:
+        inspect.why(root, args.limit or 10, inspect.Terminal())
     else:
         console = inspect.Terminal()
         inspect.overview(root, console)

@@ -22,19 +22,32 @@ from pipeline.errors import UsageError
 from pipeline.ledger import MEMORY, database_path
 from pipeline.option_list import defaults
 from pipeline.processes import Processes, count_of, entity_workers_of
+from pipeline.transforms.model_choice import choose_models
 from pipeline.transforms.model_workers import load_early
-from pipeline.transforms.spacy_model import check_model
 from pipeline.watch.summary import Summary
 
 logger = logging.getLogger(__name__)
 
+# For what is said at the last moment, of a process that may hang for the disk it is said on.
+LAST_WORDS_SECONDS = 5.0
 
-def launch(given: Mapping[str, Any], flags: Sequence[str] = ()) -> Summary:
+
+def launch(
+    given: Mapping[str, Any],
+    flags: Sequence[str] = (),
+    *,
+    drain: threading.Event | None = None,
+    report: Callable[[Summary], None] = lambda summary: None,
+    cut_off: Callable[[str], None] = lambda text: None,
+) -> Summary:
     """Streams until drained: by a signal, `--max_messages` or `--idle_timeout`.
 
     Args:
         given: options of ours, by name; the others have their defaults.
         flags: Beam's own, as they stand on the command line.
+        drain: set by a signal, or by who else wants the run to end.
+        report: is told how far the run has come, now and then and where it fails.
+        cut_off: is told why, from a thread, where `--drain_timeout` is about to end the process.
 
     Raises:
         UsageError: an option cannot work.
@@ -43,18 +56,33 @@ def launch(given: Mapping[str, Any], flags: Sequence[str] = ()) -> Summary:
     options = {**defaults(), **given}
     check(options)
     options["run_id"] = options["run_id"] or new_run_id()
-    count = 1 if options["state"] == MEMORY else count_of(options["processes"])
-    options["entity_workers"] = str(entity_workers_of(options["entity_workers"], count))
-    drain = threading.Event()
-    with draining(drain.set, options["drain_timeout"]):
+    count = shared_out(options)
+    drain = drain or threading.Event()
+    with draining(drain.set, options["drain_timeout"], cut_off):
         if count > 1:
-            return Processes(options, flags, count, drain).wait()
+            return Processes(options, flags, count, drain).wait(report)
         load_early(options)
         from pipeline.options import options_of
         from pipeline.run import stream_here
 
         shown = not options["no_progress"]
-        return stream_here(options_of(options, flags), drain=drain, shown=shown)
+        return stream_here(options_of(options, flags), drain=drain, shown=shown, report=report)
+
+
+def shared_out(options: dict[str, Any], most: int | None = None) -> int:
+    """How many processes the options ask for; `entity_workers` becomes what each of them has.
+
+    Args:
+        most: as many as are of use; more are started only where a number was asked for.
+
+    Raises:
+        UsageError: --processes or --entity_workers is no number.
+    """
+    count = 1 if options["state"] == MEMORY else count_of(options["processes"])
+    if most is not None and options["processes"] == "auto":
+        count = min(count, most)
+    options["entity_workers"] = str(entity_workers_of(options["entity_workers"], count))
+    return count
 
 
 def check(given: Mapping[str, Any]) -> None:
@@ -73,6 +101,11 @@ def check(given: Mapping[str, Any]) -> None:
             f"--subscription {given['subscription']} is not of the form "
             "projects/PROJECT/subscriptions/NAME"
         )
+    check_rest(given)
+
+
+def check_rest(given: Mapping[str, Any]) -> None:
+    """As `check`, for what is no matter of the source."""
     if not given["output"]:
         raise UsageError("--output DIR is missing: the folder that receives the records")
     if "://" in given["output"]:
@@ -83,7 +116,7 @@ def check(given: Mapping[str, Any]) -> None:
         if given["state"]:
             database_path(given["state"])
         if not given["no_entities"]:
-            check_model(given["spacy_model"])
+            choose_models(given["spacy_model"])
         if given["tag_rules"]:
             from pipeline.transforms.rule_file import read_rules
 
@@ -99,12 +132,17 @@ def new_run_id() -> str:
 
 
 @contextlib.contextmanager
-def draining(drain: Callable[[], None], timeout: float) -> Iterator[None]:
+def draining(
+    drain: Callable[[], None],
+    timeout: float,
+    cut_off: Callable[[str], None] = lambda text: None,
+) -> Iterator[None]:
     """SIGTERM and SIGINT drain; the second of them ends the process at once.
 
     Args:
         drain: called at the first signal.
         timeout: seconds after it at which the process ends, drained or not.
+        cut_off: is told why before that, and given `LAST_WORDS_SECONDS` for what it does.
     """
 
     begun, ended = threading.Event(), threading.Event()
@@ -113,11 +151,14 @@ def draining(drain: Callable[[], None], timeout: float) -> Iterator[None]:
     def watch() -> None:
         begun.wait()
         if not ended.wait(timeout):
-            logger.error(
-                "not drained within %g s (--drain_timeout): stopped; what is not written is not "
-                "acknowledged and comes again",
-                timeout,
+            text = (
+                f"not drained within {timeout:g} s (--drain_timeout): stopped; what is not written "
+                "is not acknowledged and comes again"
             )
+            logger.error(text)
+            last_words = threading.Thread(target=cut_off, args=(text,), daemon=True)
+            last_words.start()
+            last_words.join(LAST_WORDS_SECONDS)
             # Whatever hangs would hang an orderly end too, which nothing needs.
             os._exit(1)
 

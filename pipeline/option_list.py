@@ -10,9 +10,19 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.arguments import positive_float, positive_int, share
+from pipeline.arguments import (
+    columns,
+    fields_of_records,
+    positive_float,
+    positive_int,
+    schedule_name,
+    share,
+)
 
 NEAR_DUPLICATES = ("separate", "annotate", "off")
+OVERLAPS = ("allow", "skip", "fail")
+# As `pipeline.sources.files.KINDS` has them, which comes with Beam.
+INPUT_KINDS = ("jsonl", "json", "text", "html", "warc", "avro", "parquet", "csv", "tsv")
 CODECS = ("null", "deflate", "snappy", "zstandard")
 MB = 1_000_000
 
@@ -24,12 +34,41 @@ def defaults() -> dict[str, Any]:
     return vars(parser.parse_args([]))
 
 
+def names() -> frozenset[str]:
+    """Every option as it stands on a command line."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_all(parser)
+    return frozenset(name for action in parser._actions for name in action.option_strings)
+
+
 def add_all(parser: argparse.ArgumentParser) -> None:
     """Adds every option to `parser`."""
+    add_run(parser)
+    add_file_options(parser)
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """The options of `run`."""
     add_output_options(parser)
     add_source_options(parser)
     add_transform_options(parser)
     add_limit_options(parser)
+    add_schedule_options(parser)
+
+
+def add_backfill(parser: argparse.ArgumentParser) -> None:
+    """The options of `backfill`."""
+    add_file_options(parser)
+    # Not one of all options: Beam has another of this name.
+    parser.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="only list the files, with their kind, size and about how many articles",
+    )
+    add_output_options(parser)
+    add_transform_options(parser)
+    add_limit_options(parser)
+    add_schedule_options(parser)
 
 
 def add_publish(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +88,50 @@ def add_publish(parser: argparse.ArgumentParser) -> None:
     add("--content_type", metavar="TYPE", help="instead of what the ending of a file says")
     add("--create", action="store_true", help="create the topic where it is missing")
     add("--subscription", metavar="NAME", help="with --create: also a subscription on the topic")
+    add(
+        "--timeout",
+        type=positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="give up on a message after so long (default: %(default)s)",
+    )
+
+
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `replay`."""
+    add = parser.add_argument
+    add("output", metavar="OUTPUT", help="the --output of a run")
+    add("--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to")
+    add(
+        "--stage",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="only what failed there (decode, deduplicate, entities, tag, write); may be given "
+        "several times",
+    )
+    add(
+        "--error_type",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="only what failed for this reason (no_body, model_failed …); may be given several "
+        "times",
+    )
+    when = "a date or a time (ISO 8601, UTC unless it says), or a span back from now such as 24h"
+    add("--since", metavar="TIME", help=f"only what failed then or later: {when} or 7d")
+    add("--until", metavar="TIME", help=f"only what failed before: {when} or 7d")
+    add("--limit", type=positive_int, metavar="N", help="send at most N messages")
+    add(
+        "--attribute",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="instead of what the messages have under that name, to mend it (content_type=text/html"
+        ", content_encoding= for none); may be given several times",
+    )
+    add("--again", action="store_true", help="also what has been replayed before")
+    add("--dry_run", action="store_true", help="only say what would be sent")
     add(
         "--timeout",
         type=positive_float,
@@ -189,6 +272,38 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("input")
+    add = group.add_argument
+    add(
+        "--input",
+        nargs="+",
+        metavar="GLOB",
+        help="files, folders (all that is below) and patterns, local or of any file system that "
+        "Beam knows (gs://…); JSON Lines, JSON, text, HTML, WARC, Avro, Parquet and CSV, plain or "
+        "as .gz, .zst or .bz2, mixed at will",
+    )
+    add(
+        "--kind",
+        choices=INPUT_KINDS,
+        help="what all the files are, for those whose names do not say so",
+    )
+    add(
+        "--csv_columns",
+        type=columns,
+        metavar="FIELD=COLUMN,…",
+        help="which column of a CSV file is which field of an article (title=headline,body=text); "
+        "by default the names are taken as those of JSON are",
+    )
+    add(
+        "--reprocess",
+        type=fields_of_records,
+        metavar="entities,tags",
+        help="the input is articles/ of another OUTPUT: make entities, tags or both of its records "
+        "anew, and leave all else in them as it is, ids as well",
+    )
+
+
 def add_transform_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("machine")
     group.add_argument(
@@ -210,8 +325,12 @@ def add_transform_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         "--spacy_model",
-        metavar="NAME_OR_PATH",
-        help="entity model: an installed spaCy package or a folder (default: the one shipped)",
+        action="append",
+        metavar="[LANG=]NAME_OR_PATH",
+        help="entity model: an installed spaCy package or a folder, for the language of its "
+        "meta.json, or for LANG (de=…), or for every language without one of its own (*=…); may be "
+        "given several times; articles in any other language have no entities (default: the one "
+        "shipped, for English)",
     )
     add(
         "--entity_workers",
@@ -258,3 +377,30 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
     add("--max_html_bytes", 10 * MB, "bytes of an HTML page")
     add("--max_text_chars", 1_000_000, "characters of the article's text")
     add("--max_attempts", 3, "tries of one article before it is given up")
+
+
+def add_schedule_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("schedule")
+    add = group.add_argument
+    add(
+        "--summary_json",
+        metavar="FILE",
+        help="what the run did, or why not, as one JSON object; - for the last line of standard "
+        "output. A file is replaced whole: first by one that says the run is under way (exit_code "
+        "null; so it stays where the run is killed), then at the end",
+    )
+    add(
+        "--overlap",
+        choices=OVERLAPS,
+        default="allow",
+        help="where another run of the same schedule over this OUTPUT is under way: run beside it, "
+        "or leave it alone and exit with 0 (skip) or 75 (fail). The lock is "
+        "OUTPUT/_state/NAME.lock; it ends with its process, and holds on one machine (over NFS 4 "
+        "mostly on all that have mounted it) (default: %(default)s)",
+    )
+    add(
+        "--schedule",
+        type=schedule_name,
+        metavar="NAME",
+        help="the schedule this run belongs to, for --overlap (default: the name of the command)",
+    )

@@ -10,6 +10,7 @@ is a model to load, the first record does not wait for all of them to load it.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import multiprocessing
@@ -17,17 +18,20 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import child
 from pipeline.errors import Failed, UsageError
 from pipeline.sources.quota import Quota
 from pipeline.watch.progress import Progress, describe
 from pipeline.watch.summary import Summary
+
+if TYPE_CHECKING:
+    from pipeline.sources.files import InputFile
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +85,8 @@ class Processes:
         flags: Beam's own, as they stand on the command line.
         count: how many.
         drain: when set, every process is asked to stop pulling and to finish what it has.
+        files: of a backfill: what all of them read. Listed once, since each takes its share by
+            their order, and a file that comes meanwhile would change that.
     """
 
     def __init__(
@@ -89,6 +95,7 @@ class Processes:
         flags: Sequence[str],
         count: int,
         drain: threading.Event,
+        files: Sequence[InputFile] | None = None,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         shared = ("max_unsettled_messages", "max_unsettled_bytes")
@@ -99,7 +106,8 @@ class Processes:
         }
         self._drain = drain
         self._shown = not options["no_progress"]
-        self._ends_by_itself = any(
+        self._has_end = files is not None
+        self._ends_by_itself = self._has_end or any(
             options[name] is not None for name in ("max_messages", "idle_timeout")
         )
         self._summaries: dict[Connection, Summary] = {}
@@ -110,9 +118,11 @@ class Processes:
         self._go_at = math.inf
         # Kept: its lock goes with it, and a process that has yet to start could not open it.
         self._quota = Quota.shared(context, options["max_messages"], count)
+        listed = None if files is None else tuple(dataclasses.astuple(file) for file in files)
         try:
             for number in range(count):
-                self._start(context, (given, list(flags), self._quota, number == 0), number)
+                part = child.Part(number, count, self._quota, listed)
+                self._start(context, (given, list(flags), part), number)
         except BaseException:
             self._abandon()
             raise
@@ -136,8 +146,11 @@ class Processes:
         """The sum over all processes so far."""
         return Summary.sum(list(self._summaries.values()))
 
-    def wait(self) -> Summary:
+    def wait(self, report: Callable[[Summary], None] = lambda summary: None) -> Summary:
         """Waits for the end of all.
+
+        Args:
+            report: is told how far the run has come, now and then and where it fails.
 
         Raises:
             Failed, UsageError: one of them failed or died; the others have been drained.
@@ -145,7 +158,7 @@ class Processes:
         told = False
         began = time.monotonic()
         try:
-            with Progress(self.summary, shown=self._shown):
+            with Progress(self.summary, shown=self._shown, report=report):
                 while self._running:
                     if self._drain.is_set() and not told:
                         told = True
@@ -159,6 +172,7 @@ class Processes:
         finally:
             self._abandon()
         if self._failure is not None:
+            report(self.summary())
             if self._opened:
                 logger.warning(describe(self.summary(), time.monotonic() - began))
             raise self._failure
@@ -197,7 +211,7 @@ class Processes:
         process.join()
         connection.close()
         if process.exitcode == 0:
-            if self._running and not (self._ends_by_itself or self._drain.is_set()):
+            if self._running and not (self._finished(connection) or self._drain.is_set()):
                 logger.warning("a process of this run was stopped: stopping the others")
                 self._drain.set()
         elif self._failure is None:
@@ -209,6 +223,12 @@ class Processes:
                     "had in hand is not acknowledged and comes again: start the run again."
                 )
             )
+
+    def _finished(self, connection: Connection) -> bool:
+        """Whether a process that ended has come to the end of its work, and was not stopped."""
+        if self._has_end:
+            return self._summaries[connection].done == 1.0
+        return self._ends_by_itself
 
     def _fail(self, failure: Failed | UsageError) -> None:
         if self._failure is None:

@@ -7,10 +7,11 @@ and, where `PUBSUB_EMULATOR_HOST` is set, against an emulator or the embedded br
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait
 from dataclasses import dataclass, field
@@ -23,9 +24,12 @@ from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1 import types
 from google.cloud.pubsub_v1.publisher.exceptions import MessageTooLargeError
 from google.cloud.pubsub_v1.publisher.futures import Future
+from google.pubsub_v1 import PublisherClient as Requests
 
 from pipeline.arguments import SUBSCRIPTION
 from pipeline.errors import Failed, UsageError
+
+logger = logging.getLogger(__name__)
 
 MB = 1_000_000
 ACK_DEADLINE_SECONDS = 60
@@ -51,11 +55,12 @@ class PublishError(Failed):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to send; `origin` names it in an error."""
+    """A message to send; `origin` names it in an error and in `Sending.receipt`."""
 
     data: bytes
     attributes: Mapping[str, str]
     origin: str
+    ordering_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Sending:
         unconfirmed_bytes: the same in bytes.
         timeout: seconds until a message without a receipt counts as failed.
         progress: called with the number of messages confirmed so far.
+        receipt: called with the origin of each message that is confirmed, in the caller's thread;
+            also after a failure, for what arrived nevertheless.
     """
 
     create: bool = False
@@ -83,6 +90,7 @@ class Sending:
     unconfirmed_bytes: int = 64 * MB
     timeout: float = 60.0
     progress: Callable[[int], None] | None = None
+    receipt: Callable[[str], None] | None = None
 
 
 def publish(
@@ -107,7 +115,7 @@ def publish(
     subscription = full_subscription(topic, how.subscription) if how.subscription else None
     if subscription and not how.create:
         raise UsageError("--subscription needs --create: it names the subscription to create")
-    try:
+    with _credentials():
         if how.create:
             create_missing(topic, subscription, timeout=how.timeout)
         sender = _Sender(topic, how)
@@ -118,6 +126,13 @@ def publish(
         except PublishError as error:
             raise PublishError(f"{error} ({sender.confirmed} messages were sent)") from error
         return sender.confirmed
+
+
+@contextlib.contextmanager
+def _credentials() -> Iterator[None]:
+    """Says what to do where there are no credentials within the block; raises PublishError."""
+    try:
+        yield
     except auth_errors.GoogleAuthError as error:
         raise PublishError(
             "no Google Cloud credentials; set PUBSUB_EMULATOR_HOST for a local broker, or see "
@@ -136,6 +151,38 @@ def check_attributes(attributes: Mapping[str, str]) -> None:
     for key in attributes:
         if key in RESERVED_ATTRIBUTES or not key:
             raise UsageError(f"the attribute {key!r} cannot be sent; choose another name for it")
+
+
+def check_received(topic: str, *, timeout: float = 60.0) -> None:
+    """Makes sure that somebody receives what is sent to `topic`.
+
+    Pub/Sub drops what is published to a topic without a subscription, and gives a receipt for it.
+    Where we are not allowed to look, nothing is checked.
+
+    Raises:
+        PublishError: there is no such topic, it has no subscription, or the service gives no
+            answer.
+    """
+    with _credentials():
+        try:
+            with pubsub_v1.PublisherClient() as publisher:
+                found = publisher.list_topic_subscriptions(
+                    topic=topic, retry=_retry(timeout), timeout=timeout
+                )
+                received = any(True for _ in found)
+        except (api_errors.PermissionDenied, api_errors.MethodNotImplemented) as error:
+            logger.info("whether %s has a subscription is not known: %s", topic, error.message)
+            return
+        except api_errors.NotFound as error:
+            raise PublishError(
+                f"there is no topic {topic}; create it, and a subscription on it, first"
+            ) from error
+        except (api_errors.GoogleAPICallError, api_errors.RetryError) as error:
+            raise PublishError(f"{topic}: {_reason(error, topic)}") from error
+    if not received:
+        raise PublishError(
+            f"{topic} has no subscription, and what is sent to it would be lost; create one first"
+        )
 
 
 def full_subscription(topic: str, name: str) -> str:
@@ -247,10 +294,12 @@ class _Sender:
         Where something is still being tried after that, the connection stays open under it: the
         client's threads, which end with the process, would print tracebacks otherwise.
         """
-        futures = [future for _, future in self._waiting]
+        waiting = list(self._waiting)
         self._waiting.clear()
-        done, pending = wait(futures, timeout=self.how.timeout)
-        self.confirmed += sum(future.exception() is None for future in done)
+        done, pending = wait([future for _, future in waiting], timeout=self.how.timeout)
+        for origin, future in waiting:
+            if future in done and future.exception() is None:
+                self._count(origin)
         if not pending:
             self._client.transport.close()
 
@@ -260,14 +309,42 @@ class _Sender:
         Raises:
             PublishError: this message or an earlier one failed.
         """
-        check_attributes(message.attributes)
         while len(self._waiting) >= self.how.unconfirmed_messages or self._oldest_is_done():
             self._confirm_oldest()
         try:
-            future = self._client.publish(self.topic, message.data, **message.attributes)
+            if message.ordering_key or not RESERVED_ATTRIBUTES.isdisjoint(message.attributes):
+                future = self._send_alone(message)
+            else:
+                future = self._client.publish(self.topic, message.data, **message.attributes)
         except (MessageTooLargeError, ValueError, TypeError) as error:
             raise PublishError(f"{message.origin}: {error}") from error
         self._waiting.append((message.origin, future))
+
+    def _send_alone(self, message: Outgoing) -> Future:
+        """Sends what the client's batches have no room for, in a request of its own, and waits.
+
+        They take attributes as keywords, so that one named `topic` cannot be given; and ordering
+        keys only where nothing that is sent, with a key or without, is ever given up.
+        """
+        future = Future()
+        how = self.how
+        one = types.PubsubMessage(
+            data=message.data,
+            attributes=dict(message.attributes),
+            ordering_key=message.ordering_key,
+        )
+        try:
+            reply = Requests.publish(
+                self._client,
+                request=types.PublishRequest(topic=self.topic, messages=[one]),
+                retry=_retry(how.timeout),
+                timeout=how.timeout,
+            )
+        except (api_errors.GoogleAPICallError, api_errors.RetryError) as error:
+            future.set_exception(error)
+        else:
+            future.set_result(reply.message_ids[0])
+        return future
 
     def _oldest_is_done(self) -> bool:
         return bool(self._waiting) and bool(self._waiting[0][1].done())
@@ -282,9 +359,14 @@ class _Sender:
             ) from error
         except (api_errors.GoogleAPICallError, api_errors.RetryError, ValueError) as error:
             raise PublishError(f"{origin}: {_reason(error, self.topic)}") from error
-        self.confirmed += 1
+        self._count(origin)
         if self.how.progress is not None:
             self.how.progress(self.confirmed)
+
+    def _count(self, origin: str) -> None:
+        self.confirmed += 1
+        if self.how.receipt is not None:
+            self.how.receipt(origin)
 
 
 def _retry(timeout: float) -> api_retry.Retry:

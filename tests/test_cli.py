@@ -31,7 +31,7 @@ from tests.brokers import embedded_broker
 from tests.watch.outputs import make_output
 
 SUBSCRIPTION = "projects/test-project/subscriptions/s"
-COMMANDS = ("run", "demo", "broker", "publish", "inspect", "verify")
+COMMANDS = ("run", "backfill", "replay", "demo", "broker", "publish", "inspect", "verify")
 Captured = pytest.CaptureFixture[str]
 
 
@@ -109,6 +109,11 @@ class TestUsage:
                 "run `python -m spacy download en_no_such_model`",
             ),
             (in_run("--spacy_model", "no/such/model"), "there is no spaCy model at"),
+            (
+                in_run("--spacy_model", "de=de_no_such_model", "--processes", "2"),
+                "run `python -m spacy download de_no_such_model`",
+            ),
+            (in_run("--spacy_model", "dk=x"), "'dk' is no language that is told apart"),
         ],
     )  # fmt: skip
     def test_is_one_line_and_two(
@@ -234,7 +239,7 @@ class TestRun:
     def given(self, monkeypatch: pytest.MonkeyPatch) -> list[ArticleOptions]:
         seen: list[ArticleOptions] = []
 
-        def launch(given: Mapping[str, Any], flags: Sequence[str]) -> Summary:
+        def launch(given: Mapping[str, Any], flags: Sequence[str], **hooks: Any) -> Summary:
             one = options.options_of({**defaults(), **given}, flags)
             seen.append(one)
             if one.run_id == "failed":

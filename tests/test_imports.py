@@ -23,7 +23,7 @@ ALLOWED = {
     "ledger": {"records", "similarity"},
     "leases": {"records"},
     "runners": set(),
-    "sources": {"leases", "records"},
+    "sources": {"leases", "ledger", "records", "watch"},
     "transforms": {"ledger", "model", "records", "similarity", "watch"},
     "sinks": {"ledger", "leases", "records", "watch"},
     "watch": {"ledger", "records"},

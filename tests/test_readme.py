@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.options import ArticleOptions
+from pipeline.cli import build_parser
 from pipeline.transforms.rule_file import parse_rules
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -71,15 +73,53 @@ def test_streaming_and_reading_the_records(tmp_path: Path) -> None:
     assert read.stdout.count("\n") == 450
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for name, text in BLOCKS
+        if name == "sh"
+        for line in text.splitlines()
+        if line.startswith("article-pipeline") and "$" not in line
+    ],
+)
+def test_every_command_is_one(line: str) -> None:
+    command, _, _ = line.removesuffix("&").partition("|")
+    build_parser().parse_args(shlex.split(command)[1:])
+
+
 def test_the_rule_file() -> None:
     rules = parse_rules(block("yaml", "- name:").encode(), "README.md")
-    assert [rule.name for rule in rules] == ["energy", "trade-us-cn"]
+    assert [rule.name for rule in rules] == ["pipelines"]
+
+
+def test_one_article_in_its_tags_out(tmp_path: Path) -> None:
+    (tmp_path / "article.json").write_text(block("json", "articleBody"), encoding="utf-8")
+    (tmp_path / "rules.yaml").write_text(block("yaml", "- name:"), encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block("sh", "inspect try --why")],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path, "COLUMNS": "132"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = block("text", "the story").rstrip("\n")
+    assert without_versions(done.stdout)[-len(without_versions(shown)) :] == without_versions(shown)
+
+
+def without_versions(shown: str) -> list[str]:
+    """The lines as they read, but for the versions of tables: those change with every name."""
+    return " ".join(re.sub(r"\b\d-[0-9a-f]{8}\b", "", line) for line in shown.split("\n")).split()
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--\w+)", README))))
 def test_every_option_named_is_there(option: str) -> None:
-    known = {*ArticleOptions().get_all_options(), "help", "generate", "create", "subscription"}
-    assert option.removeprefix("--") in known
+    commands = next(a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    known = {flag for one in commands.choices.values() for flag in one._option_string_actions}
+    assert option in known
 
 
 def test_every_file_named_is_there() -> None:

@@ -144,6 +144,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def done(self, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` whose messages stand in a committed file."""
+        ...
+
     def begin(
         self,
         kind: str,

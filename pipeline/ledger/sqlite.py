@@ -161,6 +161,10 @@ class SqliteLedger:
 
     # Files
 
+    def done(self, keys: Sequence[str]) -> set[str]:
+        with self._db.reading():
+            return {key for key, claim in self._claims(keys).items() if claim.done}
+
     def begin(
         self,
         kind: str,

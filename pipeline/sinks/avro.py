@@ -11,9 +11,8 @@ the keys of its messages; whatever happens between, they come again or are recog
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
-import io
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import fastavro
 from apache_beam.coders import FastPrimitivesCoder
 from apache_beam.pvalue import PCollection
 from apache_beam.transforms.timeutil import TimeDomain
@@ -34,44 +32,19 @@ from apache_beam.transforms.userstate import (
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 
-import pipeline.schemas as schemas
 from pipeline import failpoints
 from pipeline.clock import steady_time
-from pipeline.dead_letters import dead_letter
 from pipeline.ledger import Fenced, Ledger, LedgerUnavailable
 from pipeline.ledger.handles import LedgerAt
 from pipeline.options import ArticleOptions
 from pipeline.patience import Patience
-from pipeline.records import (
-    DeadLetter,
-    Draft,
-    DuplicateDraft,
-    Message,
-    Record,
-    micros,
-    to_avro,
-)
+from pipeline.sinks.encoding import Encoded as Encoded
+from pipeline.sinks.encoding import Outgoing
+from pipeline.sinks.encoding import encode as encode
 from pipeline.sinks.files import Form, write_durably
 from pipeline.watch import metrics
 
-Outgoing = Draft | DuplicateDraft | DeadLetter
-
-
-class Encoded(NamedTuple):
-    """One record ready to be written. A tuple of plain values, so that any engine can store it.
-
-    Args:
-        key: `Message.key` of its message.
-        counter: what to count when it is durable.
-        published_micros: when its message was published, since 1970; None where unknown.
-        avro: the record by the schema of its kind.
-    """
-
-    key: str
-    message_id: str
-    counter: str
-    published_micros: int | None
-    avro: bytes
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,6 +69,11 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
         form: codec and schema of the files.
         roll_records, roll_seconds, roll_bytes: a file ends at the first of these.
         storage_seconds: how long output and ledger may be out of order before the run fails.
+        wait_for_others: whether to wait where another process is writing a message, until it has
+            or has died. A queue delivers such a message again; a file does not.
+
+        by_bundle: whether a file ends with its bundle too, instead of being gathered in Beam's
+            state: for batches on engines whose bundles are large, and whose timers are slow.
 
     In: PCollection[Draft | DuplicateDraft | DeadLetter], in the global window.
     Out: PCollection[Settlement].
@@ -113,16 +91,23 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
         roll_seconds: float,
         roll_bytes: int,
         storage_seconds: float,
+        wait_for_others: bool = False,
+        by_bundle: bool = False,
     ) -> None:
         super().__init__()
         self._root = root
         self._ledger = ledger
         self._form = form
-        self._roll = (roll_records, roll_seconds, roll_bytes)
+        self._roll = (
+            _RollBundle(roll_records, roll_bytes)
+            if by_bundle
+            else _Roll(roll_records, roll_seconds, roll_bytes)
+        )
         self._storage_seconds = storage_seconds
+        self._wait_for_others = wait_for_others
 
     @classmethod
-    def from_options(cls, options: ArticleOptions) -> WriteRecords:
+    def from_options(cls, options: ArticleOptions, *, by_bundle: bool = False) -> WriteRecords:
         return cls(
             Path(options.output),
             LedgerAt.from_options(options),
@@ -131,17 +116,22 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
             roll_seconds=options.roll_seconds,
             roll_bytes=options.roll_bytes,
             storage_seconds=options.storage_seconds,
+            wait_for_others=bool(options.input),
+            by_bundle=by_bundle,
         )
 
     def expand(self, records: PCollection[Outgoing]) -> PCollection[Settlement]:
         settlements: PCollection[Settlement] = (
             records
             | "Encode" >> beam.ParDo(_Encode()).with_output_types(tuple[str, list[Encoded]])
-            | "Roll" >> beam.ParDo(_Roll(*self._roll)).with_output_types(tuple[str, list[Encoded]])
-            | "WriteFiles"
-            >> beam.ParDo(_WriteFiles(self._root, self._ledger, self._form, self._storage_seconds))
+            | "Roll" >> beam.ParDo(self._roll).with_output_types(tuple[str, list[Encoded]])
+            | "WriteFiles" >> beam.ParDo(self._write_files())
         )
         return settlements
+
+    def _write_files(self) -> _WriteFiles:
+        where = (self._root, self._ledger, self._form)
+        return _WriteFiles(*where, self._storage_seconds, wait_for_others=self._wait_for_others)
 
 
 class _Encode(beam.DoFn):
@@ -163,45 +153,6 @@ class _Encode(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for item in self._by_folder.items():
             yield WindowedValue(item, GlobalWindow().max_timestamp(), (GlobalWindow(),))
-
-
-def encode(outgoing: Outgoing) -> tuple[str, Encoded]:
-    """The folder of a record, relative to the output, and the record in Avro.
-
-    What cannot be encoded is encoded as the dead letter that says so.
-    """
-    if isinstance(outgoing, DeadLetter):
-        counter = metrics.labelled(
-            metrics.DEAD_LETTERS, stage=outgoing.stage, error_type=outgoing.error_type
-        )
-        return _encoded("dead_letters", outgoing, outgoing.failed_at, counter, outgoing)
-    try:
-        if isinstance(outgoing, DuplicateDraft):
-            duplicate = outgoing.duplicate
-            counter = metrics.labelled(metrics.DUPLICATES, kind=duplicate.kind)
-            ingested_at = duplicate.article.ingested_at
-            return _encoded("duplicates", duplicate, ingested_at, counter, outgoing.message)
-        article = outgoing.article
-        return _encoded(
-            "articles", article, article.ingested_at, metrics.ARTICLES_WRITTEN, outgoing.message
-        )
-    except Exception as error:  # noqa: BLE001 - becomes a dead letter
-        return encode(dead_letter(outgoing.message, "write", error, error_type="not_encodable"))
-
-
-def _encoded(
-    kind: str, record: Record, time: dt.datetime, counter: str, origin: Message | DeadLetter
-) -> tuple[str, Encoded]:
-    buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, schemas.load(kind), to_avro(record))
-    published = origin.publish_time
-    return f"{kind}/ingest_date={time.astimezone(dt.timezone.utc).date().isoformat()}", Encoded(
-        key=origin.key,
-        message_id=origin.message_id,
-        counter=counter,
-        published_micros=None if published is None else micros(published),
-        avro=buffer.getvalue(),
-    )
 
 
 class _Roll(beam.DoFn):
@@ -274,6 +225,29 @@ class _Roll(beam.DoFn):
             yield folder, encoded
 
 
+class _RollBundle(beam.DoFn):
+    """Gathers encoded records by folder until there is a file's worth of them, or no more."""
+
+    def __init__(self, roll_records: int, roll_bytes: int) -> None:
+        self._roll_records = roll_records
+        self._roll_bytes = roll_bytes
+
+    def start_bundle(self) -> None:
+        self._held: dict[str, list[Encoded]] = {}
+
+    def process(self, part: tuple[str, list[Encoded]]) -> Iterator[tuple[str, list[Encoded]]]:
+        folder, encoded = part
+        held = [*self._held.get(folder, ()), *(Encoded(*one) for one in encoded)]
+        *full, self._held[folder] = files_of(held, self._roll_records, self._roll_bytes)
+        for file in full:
+            yield folder, file
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        for item in self._held.items():
+            if item[1]:
+                yield WindowedValue(item, GlobalWindow().max_timestamp(), (GlobalWindow(),))
+
+
 def _joined(parts: Any) -> tuple[str, list[Encoded]]:
     """The folder, and the records of all its parts. Coders may have made plain tuples of them."""
     folder, joined = "", []
@@ -303,21 +277,32 @@ def files_of(encoded: Sequence[Encoded], roll_records: int, roll_bytes: int) -> 
 _patience = Patience((OSError, LedgerUnavailable))
 
 
+# Between looks at whether another process has written what it announced, which takes it less.
+OTHERS_SECONDS = 0.2
+SAY_SECONDS = 30.0
+
+
 class _WriteFiles(beam.DoFn):
-    def __init__(self, root: Path, ledger: LedgerAt, form: Form, storage_seconds: float) -> None:
+    def __init__(
+        self,
+        root: Path,
+        ledger: LedgerAt,
+        form: Form,
+        storage_seconds: float,
+        *,
+        wait_for_others: bool,
+    ) -> None:
         self._root = root
         self._ledger = ledger
         self._form = form
         self._storage_seconds = storage_seconds
+        self._wait_for_others = wait_for_others
 
     def process(self, part: tuple[str, list[Encoded]]) -> Iterator[Settlement]:
         folder, encoded = part
-        # From the intent on, again and again: it is the same intent for the same records.
-        written = _patience.call(
-            lambda: write_file(self._root, self._ledger.get(), self._form, folder, encoded),
-            seconds=self._storage_seconds,
-            what=f"records cannot be written to {self._root}",
-        )
+        written = self._write(folder, encoded)
+        if self._wait_for_others and written.elsewhere:
+            written = self._write_rest(folder, encoded, written)
         now_micros = time.time_ns() // 1_000
         for one in written.records:
             metrics.count(one.counter)
@@ -332,6 +317,37 @@ class _WriteFiles(beam.DoFn):
             yield Settlement(written.durable)
         if written.elsewhere:
             yield Settlement(written.elsewhere, durable=False)
+
+    def _write(self, folder: str, encoded: list[Encoded]) -> Written:
+        # From the intent on, again and again: it is the same intent for the same records.
+        return _patience.call(
+            lambda: write_file(self._root, self._ledger.get(), self._form, folder, encoded),
+            seconds=self._storage_seconds,
+            what=f"records cannot be written to {self._root}",
+        )
+
+    def _write_rest(self, folder: str, encoded: list[Encoded], written: Written) -> Written:
+        """Waits until every message that others have announced is written, by them or by us.
+
+        No two can wait for each other: who waits has no intent of its own open.
+        """
+        said = time.monotonic()
+        while written.elsewhere:
+            time.sleep(OTHERS_SECONDS)
+            if time.monotonic() - said >= SAY_SECONDS:
+                said = time.monotonic()
+                logger.warning(
+                    "waiting for another process, which is writing %d of the same messages",
+                    len(written.elsewhere),
+                )
+            left = set(written.elsewhere)
+            more = self._write(folder, [one for one in encoded if one.key in left])
+            written = Written(
+                [*written.records, *more.records],
+                (*written.durable, *more.durable),
+                more.elsewhere,
+            )
+        return written
 
 
 class Written(NamedTuple):

@@ -32,6 +32,24 @@ class Settle(beam.PTransform[PCollection[Settlement], PCollection[None]]):
         return nothing
 
 
+class CountSettled(beam.PTransform[PCollection[Settlement], PCollection[None]]):
+    """What `Settle` is to a queue, for messages that nobody waits to hear of.
+
+    In: PCollection[Settlement]. Out: nothing.
+    Counted: messages_settled.
+    """
+
+    def expand(self, settlements: PCollection[Settlement]) -> PCollection[None]:
+        nothing: PCollection[None] = settlements | "Count" >> beam.Map(_count)
+        return nothing
+
+
+def _count(settlement: Settlement) -> None:
+    if settlement.durable:
+        metrics.count(metrics.MESSAGES_SETTLED, len(settlement.keys))
+        failpoints.reach("after_settle")
+
+
 class _Acknowledge(beam.DoFn):
     def __init__(self, subscription: str) -> None:
         self._subscription = subscription

@@ -9,7 +9,7 @@ from typing import Any, cast
 import fastavro
 
 import pipeline.schemas as schemas
-from pipeline.watch.output import opened
+from pipeline.watch.output import opened, with_maps
 
 
 def read_fields(
@@ -24,8 +24,18 @@ def read_fields(
         Damaged: it cannot be read.
     """
     with opened(root, path) as file:
-        schema = _narrowed(schemas.load(kind), kind, fields)
-        yield from cast("Iterator[dict[str, Any]]", fastavro.reader(file, schema))
+        pairs = False
+        if schemas.MAP in fields["dead_letters" if kind == "dead_letters" else "articles"]:
+            written = fastavro.reader(file).writer_schema
+            if not isinstance(written, dict) or written.get("type") != "record":
+                raise ValueError("its schema is not that of a record")
+            file.seek(0)
+            pairs = schemas.has_pairs(written)
+        schema = _narrowed(schemas.load(kind, pairs=pairs), kind, fields)
+        for record in cast("Iterator[dict[str, Any]]", fastavro.reader(file, schema)):
+            if pairs:
+                with_maps(record)
+            yield record
 
 
 def _narrowed(schema: Mapping[str, Any], kind: str, fields: Mapping[str, Set[str]]) -> Any:

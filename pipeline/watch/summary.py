@@ -21,11 +21,13 @@ class Summary:
         counters: each by its full name, labels and all.
         began, ended: when it began to pull and when it was at its end, by `time.monotonic`, which
             the processes of a machine have in common.
+        done: the share of its input that is read, where that has an end.
     """
 
     counters: Mapping[str, int] = field(default_factory=dict)
     began: float | None = None
     ended: float | None = None
+    done: float | None = None
 
     @classmethod
     def of(cls, result: Any, began: float | None = None) -> Summary:
@@ -42,15 +44,23 @@ class Summary:
 
     @classmethod
     def sum(cls, parts: Iterable[Summary]) -> Summary:
-        """All `parts` as one: counters added up, from the first beginning to the last end."""
+        """All `parts` as one: counters added up, from the first beginning to the last end.
+
+        Of the input each part reads as much; those that have not said anything have read nothing.
+        """
         total = Counter[str]()
         began: list[float] = []
         ended: list[float] = []
+        shares: list[float | None] = []
         for part in parts:
+            shares.append(part.done)
             total.update(part.counters)
             began += [] if part.began is None else [part.began]
             ended += [] if part.ended is None else [part.ended]
-        return cls(dict(total), min(began, default=None), max(ended, default=None))
+        done = None
+        if any(share is not None for share in shares):
+            done = sum(share or 0.0 for share in shares) / len(shares)
+        return cls(dict(total), min(began, default=None), max(ended, default=None), done)
 
     @property
     def seconds(self) -> float | None:

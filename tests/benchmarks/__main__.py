@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from tests.benchmarks import backpressure, entities, memory, near, restart, streaming
+from tests.benchmarks import backfill, backpressure, entities, memory, near, restart, streaming
 
 BENCHMARKS = {
     "streaming": streaming.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "backpressure": backpressure.main,
     "restart": restart.main,
     "near": near.main,
+    "backfill": backfill.main,
 }
 
 

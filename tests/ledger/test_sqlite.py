@@ -239,6 +239,18 @@ class TestIntents:
         other.commit(intent)
         assert begin(ledger, ["a", "b"]).committed == ("a", "b")
 
+    def test_done_is_what_stands_in_a_committed_file(
+        self, ledger: SqliteLedger, other: SqliteLedger, root: Path
+    ) -> None:
+        commit(ledger, root, ["a"])
+        commit(other, root, ["b"], "dead_letters")
+        begin(ledger, ["c"])
+        begin(other, ["d"])
+        ask(ledger, candidate("e", url="u"))
+        many = [f"unknown {n}" for n in range(2_000)]
+        assert ledger.done(["d", "a", "e", "c", "b", *many]) == {"a", "b"}
+        assert ledger.done([]) == set()
+
     def test_what_a_process_that_died_after_our_start_did_not_write_is_ours(
         self, ledger: SqliteLedger, database: Path, root: Path
     ) -> None:

@@ -20,13 +20,14 @@ from apache_beam.testing.test_stream import TestStream as Script
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.ledger import Intent
 from pipeline.ledger.handles import LedgerAt
 from pipeline.ledger.sqlite import SqliteLedger
 from pipeline.records import Article, Draft, Duplicate, DuplicateDraft, Processing
 from pipeline.runners.direct import StreamingDirectRunner
 from pipeline.sinks import avro
 from pipeline.sinks.avro import Encoded, WriteRecords, encode, file_name, files_of, write_file
-from pipeline.sinks.files import Form, sweep
+from pipeline.sinks.files import Form, sweep, write_durably
 from pipeline.watch.summary import Summary
 from tests.articles import NOON, article, dead_letter, draft, message
 
@@ -304,6 +305,65 @@ class TestWriteFile:
         written = write(tmp_path, ledger, "abcd")
         assert set(written.durable) == {message(i).key for i in "abcd"}
         assert on_disk(tmp_path) == ["a", "b", "c", "d"]
+
+
+class TestWaitingForOthers:
+    """Who reads files waits until another process has written what both read."""
+
+    def settled(self, root: Path, ids: Sequence[str], *, wait: bool = True) -> list[Any]:
+        ledger = LedgerAt(f"sqlite:///{root / '_state' / 'ledger.sqlite3'}", str(root))
+        write_files = avro._WriteFiles(root, ledger, Form("null"), 1.0, wait_for_others=wait)
+        part_ = FOLDER, [one_encoded(one) for one in ids]
+        try:
+            return list(write_files.process(part_))
+        finally:
+            ledger.close()
+
+    def announce(self, ledger: SqliteLedger, ids: Sequence[str]) -> Intent:
+        pairs = [(one.key, one.message_id) for one in map(one_encoded, ids)]
+        return ledger.begin("articles", pairs, lambda keys: f"{FOLDER}/{file_name(keys)}")
+
+    def test_who_reads_a_queue_does_not(
+        self, tmp_path: Path, open_ledger: Callable[[], SqliteLedger]
+    ) -> None:
+        other = open_ledger()
+        self.announce(other, ["b"])
+        settled = self.settled(tmp_path, ["a", "b"], wait=False)
+        assert [len(one.keys) for one in settled if one.durable] == [1]
+        assert [len(one.keys) for one in settled if not one.durable] == [1]
+
+    def test_they_have_written_it(
+        self,
+        tmp_path: Path,
+        open_ledger: Callable[[], SqliteLedger],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        other = open_ledger()
+        intent = self.announce(other, ["b", "c"])
+        monkeypatch.setattr(avro, "SAY_SECONDS", 0.0)
+
+        def meanwhile(seconds: float) -> None:
+            records = [one_encoded(one).avro for one in ("b", "c")]
+            write_durably(tmp_path, intent.path, records, Form("null"), owner=other.owner)
+            other.commit(intent)
+
+        monkeypatch.setattr(avro.time, "sleep", meanwhile)
+        (settlement,) = self.settled(tmp_path, ["a", "b"])
+        assert len(settlement.keys) == 2
+        assert on_disk(tmp_path) == ["a", "b", "c"]
+
+    def test_they_have_died(
+        self,
+        tmp_path: Path,
+        open_ledger: Callable[[], SqliteLedger],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        other = open_ledger()
+        self.announce(other, ["b", "c"])
+        monkeypatch.setattr(avro.time, "sleep", lambda seconds: other.close())
+        (settlement,) = self.settled(tmp_path, ["a", "b"])
+        assert len(settlement.keys) == 2
+        assert on_disk(tmp_path) == ["a", "b"]
 
 
 def epoch() -> float:

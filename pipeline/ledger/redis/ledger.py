@@ -169,6 +169,11 @@ class RedisLedger(RedisRecovery):
 
     # Files
 
+    def done(self, keys: Sequence[str]) -> set[str]:
+        with self._space.lock:
+            claims = self._claims({key: digest_of(key) for key in keys})
+        return {k for k, claim in claims.items() if claim and claim.file.state == COMMITTED}
+
     def begin(
         self,
         kind: str,
