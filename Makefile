@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& command -v $$p && break; done)
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
 
-.PHONY: help run test lint format bench faults model topics eval-ner eval-dedup eval-tags lock clean
+.PHONY: help run test lint format bench faults faults-backfill model topics eval-ner eval-dedup eval-tags lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,10 @@ faults: $(STAMP) ## strike a running pipeline KILLS times over MESSAGES messages
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),100) --messages $(or $(MESSAGES),20000) \
 		$(if $(SEED),--seed $(SEED)) $(if $(BROKERS),--brokers $(BROKERS)) \
 		$(if $(STATE),--state $(STATE)) $(FAULTS)
+
+faults-backfill: $(STAMP) ## kill a backfill KILLS times over ARTICLES articles (SEED), and compare with one left alone
+	$(BIN)/python -m tests.faults.backfill --kills $(or $(KILLS),10) \
+		--articles $(or $(ARTICLES),4000) $(if $(SEED),--seed $(SEED)) $(FAULTS)
 
 model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.train \

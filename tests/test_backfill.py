@@ -51,7 +51,7 @@ class TestUsage:
                 "exclude each other",
             ),
             (["--input", "IN", "--output", "OUT", "--frobnicate"], "unknown option --frobnicate"),
-            (["--input", "IN", "--output", "OUT", "--subscription", "s"], "is no option of backfill"),
+            (["--input", "IN", "--output", "OUT", "--subscription", "s"], "is no option of"),
             (["--input", "IN", "--output", "OUT", "--processes", "0"], "--processes 0 is neither"),
             (["--input", "OUT/articles", "--output", "OUT"], "duplicates of themselves"),
         ],
