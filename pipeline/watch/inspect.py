@@ -123,7 +123,8 @@ def _describe_article(record: dict[str, Any]) -> list[Text]:
         name = tag["code"] if tag["scheme"] in CODE_SAYS_IT else tag["name"]
         by_scheme.setdefault(tag["scheme"], []).append(_short(name))
     for scheme, names in by_scheme.items():
-        lines.append(_line((scheme, "cyan"), f" {', '.join(names)}"))
+        # Names of topics have commas in them.
+        lines.append(_line((scheme, "cyan"), f" {' · '.join(names)}"))
     return lines
 
 
