@@ -9,37 +9,35 @@ from __future__ import annotations
 import codecs
 import functools
 import re
-import sys
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from pipeline.compressed import (
+    GZIP_MAGIC,
+    MAX_WINDOW_LOG,
+    ZSTD_MAGIC,
+    ZstdError,
+    gzip_decoder,
+    starts_zstd,
+    zstd_decoder,
+)
 from pipeline.dead_letters import Unreadable
 from pipeline.records import Message
 from pipeline.transforms.limits import Limits
 from pipeline.transforms.text import warn
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 JSON = "application/json"
 PLAIN = "text/plain"
 HTML = "text/html"
-
-GZIP_MAGIC = b"\x1f\x8b\x08"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 # More members than any tool makes of a message (bgzip cuts every 64 kB: 800 for 50 MB); each costs
 # a decompressor, and an empty one has only 20 bytes.
 MAX_MEMBERS = 1_000
 # How much a decompressor gets at a time: what it did not use is copied when a member ends.
 CHUNK_BYTES = 256 * 1024
-# wbits of zlib for a gzip header and trailer, checksum verified.
-GZIP_WBITS = 31
 # RFC 8878 asks every decoder for windows of 8 MB; zstd itself has no smaller bound than 1 kB.
-MIN_WINDOW_LOG, MAX_WINDOW_LOG = 23, 27
+MIN_WINDOW_LOG = 23
 
 # Longer content types are none that a cache would meet again.
 MAX_CACHED_CHARS = 200
@@ -110,23 +108,15 @@ def expand(data: bytes, encoding: str, limits: Limits, warnings: list[str]) -> b
     if name in ("", "identity"):
         return data
     if name in ("gzip", "x-gzip"):
-        return _members(data, "gzip", _gzip_decoder, limits, warnings)
+        return _members(data, "gzip", gzip_decoder, limits, warnings)
     if name == "zstd":
         window_log = limits.max_expanded_bytes.bit_length()
         window_log = min(max(window_log, MIN_WINDOW_LOG), MAX_WINDOW_LOG)
-        return _members(data, "zstd", lambda: _zstd_decoder(window_log), limits, warnings)
+        return _members(data, "zstd", lambda: zstd_decoder(window_log), limits, warnings)
     raise Unreadable(
         "bad_encoding",
         f"content_encoding is {_quoted(encoding)}; use gzip or zstd, or leave it out",
     )
-
-
-def _gzip_decoder() -> Any:
-    return zlib.decompressobj(GZIP_WBITS)
-
-
-def _zstd_decoder(window_log: int) -> Any:
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log})
 
 
 def _members(
@@ -153,7 +143,7 @@ def _members(
                 raise Unreadable("bad_encoding", f"the {name} data ends too early")
             try:
                 piece = decoder.decompress(chunk, allowed - total + 1)
-            except (zlib.error, zstd.ZstdError) as error:
+            except (zlib.error, ZstdError) as error:
                 raise Unreadable(
                     "bad_encoding", f"the {name} data is damaged or not {name}: {error}"
                 ) from error
@@ -169,9 +159,7 @@ def _members(
 def _member_starts(data: bytes, position: int, name: str) -> bool:
     if name == "gzip":
         return data.startswith(GZIP_MAGIC, position)
-    # RFC 8878, 3.1.2: skippable frames have sixteen magic numbers.
-    skippable = data[position] & 0xF0 == 0x50 and data.startswith(b"\x2a\x4d\x18", position + 1)
-    return skippable or data.startswith(ZSTD_MAGIC, position)
+    return starts_zstd(data, position)
 
 
 def _left_out(data: bytes, position: int, name: str, warnings: list[str]) -> None:

@@ -13,18 +13,18 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from backports import zstd
 from cramjam import snappy
 
-MAGIC = b"Obj\x01"
-SYNC_BYTES = 16
+from pipeline import avro_bytes
+from pipeline.avro_bytes import MAGIC, MAX_SCHEMA_DEPTH, SYNC_BYTES, TooLong, Torn, last
+
 # Ours is a tenth of it.
 MAX_HEADER_BYTES = 1_000_000
 # A block of ours has 256 KB or one record; the largest message becomes far less than this.
 MAX_BLOCK_BYTES = 128_000_000
-MAX_SCHEMA_DEPTH = 64
 CODECS = ("null", "deflate", "snappy", "zstandard")
 
 
@@ -38,67 +38,31 @@ def check(path: Path, max_block_bytes: int = MAX_BLOCK_BYTES) -> None:
         ValueError: it is damaged, or passes a limit.
         OSError: it cannot be read.
     """
+    try:
+        _check_frame(path, max_block_bytes)
+    except (Torn, TooLong) as error:
+        # Who reports it says what kind of error it is, and these are nobody's business.
+        raise ValueError(str(error)) from error
+
+
+def _check_frame(path: Path, max_block_bytes: int) -> None:
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError("it is no Avro file")
-        header = _header(file)
+        header = avro_bytes.header(file, MAX_HEADER_BYTES)
         codec = header.get("avro.codec", b"null").decode("ascii", "replace")
         if codec not in CODECS:
             raise ValueError(f"its codec {codec[:40]!r} is none of {', '.join(CODECS)}")
         _check_schema(header.get("avro.schema", b""))
-        sync = _exactly(file, SYNC_BYTES)
+        sync = avro_bytes.exactly(file, SYNC_BYTES)
         while first := file.read(1):
-            records = _long(file, first)
-            data = _exactly(file, _length(file, max_block_bytes))
+            records = avro_bytes.long(file, first)
+            data = avro_bytes.exactly(file, avro_bytes.length(file, max_block_bytes))
             # A record of ours takes a byte at least, which `_check_schema` makes sure of.
             if not 0 <= records <= _expand(codec, data, max_block_bytes):
                 raise ValueError(f"a block says that it has {records} records")
-            if _exactly(file, SYNC_BYTES) != sync:
+            if avro_bytes.exactly(file, SYNC_BYTES) != sync:
                 raise ValueError("a block does not end with the file's sync marker")
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise ValueError("it ends before its end: it was cut off")
-    return data
-
-
-def _long(file: BinaryIO, first: bytes = b"") -> int:
-    """A zigzag varint; `first` is its first byte where that has been read."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = (first or _exactly(file, 1))[0]
-        first = b""
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1)
-    raise ValueError("a number in it has more than 64 bits")
-
-
-def _length(file: BinaryIO, most: int) -> int:
-    length = _long(file)
-    if not 0 <= length <= most:
-        raise ValueError(f"a length in it is {length}, where 0 to {most} is possible")
-    return length
-
-
-def _header(file: BinaryIO) -> dict[str, bytes]:
-    """The map of the header, with all its bytes within the limit."""
-    found: dict[str, bytes] = {}
-    room = MAX_HEADER_BYTES
-    while entries := _long(file):
-        if entries < 0:
-            entries = -entries
-            _long(file)
-        for _ in range(entries):
-            parts = []
-            for _ in range(2):
-                part = _exactly(file, _length(file, room))
-                room -= len(part) + 1
-                parts.append(part)
-            found[parts[0].decode("ascii", "replace")] = parts[1]
-    return found
 
 
 def _expand(codec: str, data: bytes, most: int) -> int:
@@ -148,7 +112,7 @@ def _types(schema: Any, inside: tuple[str, ...], depth: int) -> Iterator[Any]:
     if depth > MAX_SCHEMA_DEPTH:
         raise ValueError(f"its schema is nested more than {MAX_SCHEMA_DEPTH} deep")
     if isinstance(schema, str):
-        if _last(schema) in inside:
+        if last(schema) in inside:
             raise ValueError(f"its type {schema[:80]!r} holds itself")
         yield schema
     elif isinstance(schema, list):
@@ -165,7 +129,7 @@ def _types(schema: Any, inside: tuple[str, ...], depth: int) -> Iterator[Any]:
             yield "null"
         for field in fields:
             yield from _types(
-                field.get("type"), (*inside, _last(str(schema.get("name")))), depth + 1
+                field.get("type"), (*inside, last(str(schema.get("name")))), depth + 1
             )
     elif schema.get("type") in ("array", "map"):
         yield from _types(schema.get("items", schema.get("values")), inside, depth + 1)
@@ -175,8 +139,3 @@ def _types(schema: Any, inside: tuple[str, ...], depth: int) -> Iterator[Any]:
         yield "enum"
     else:
         yield from _types(schema.get("type"), inside, depth + 1)
-
-
-def _last(name: str) -> str:
-    """The name without its namespace."""
-    return name.rpartition(".")[2]

@@ -6,19 +6,27 @@ of it, and follows a schema that holds itself as deep as the data go.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pipeline import avro_bytes
+from pipeline.avro_bytes import MAGIC, MAX_SCHEMA_DEPTH, SYNC_BYTES, TooLong, Torn, last
 from pipeline.sources.files.entries import MB, Broken
 from pipeline.sources.files.expanding import AVRO_CODECS
 from pipeline.sources.files.opening import CHUNK_BYTES, Data
 
-MAGIC = b"Obj\x01"
-SYNC_BYTES = 16
 MAX_HEADER_BYTES = 4 * MB
-MAX_SCHEMA_DEPTH = 64
+
+
+@contextlib.contextmanager
+def _as_broken() -> Iterator[None]:
+    try:
+        yield
+    except Torn as error:
+        raise Broken("torn_file", str(error)) from error
 
 
 class Header(NamedTuple):
@@ -67,12 +75,13 @@ def read_header(file: Marked, max_columns: int) -> Header:
     Raises:
         Broken: torn_file, unreadable_file.
     """
-    magic = file.read(len(MAGIC))
-    if magic != MAGIC:
-        if magic == MAGIC[: len(magic)]:
-            raise _cut_off()
-        raise Broken("unreadable_file", "it is no Avro file")
-    entries = _map(file)
+    with _as_broken():
+        magic = file.read(len(MAGIC))
+        if magic != MAGIC:
+            if magic == MAGIC[: len(magic)]:
+                raise avro_bytes.cut_off()
+            raise Broken("unreadable_file", "it is no Avro file")
+        entries = _map(file)
     codec = entries.get("avro.codec", b"null").decode("ascii", "replace")
     if codec not in AVRO_CODECS:
         raise Broken(
@@ -85,7 +94,17 @@ def read_header(file: Marked, max_columns: int) -> Header:
     if not isinstance(schema, dict) or schema.get("type") != "record":
         raise Broken("unreadable_file", "its schema is not that of a record")
     check_schema(schema, max_columns)
-    return Header(schema, codec, _exactly(file, SYNC_BYTES))
+    with _as_broken():
+        return Header(schema, codec, avro_bytes.exactly(file, SYNC_BYTES))
+
+
+def _map(file: Marked) -> dict[str, bytes]:
+    try:
+        return avro_bytes.header(file, MAX_HEADER_BYTES)
+    except TooLong as error:
+        raise Broken(
+            "unreadable_file", f"its header has more than {MAX_HEADER_BYTES} bytes"
+        ) from error
 
 
 def read_block(file: Marked, header: Header, most: int) -> Block | None:
@@ -97,61 +116,17 @@ def read_block(file: Marked, header: Header, most: int) -> Block | None:
     first = file.read(1)
     if not first:
         return None
-    records = _long(file, first)
-    size = _long(file)
-    if records < 0 or size < 0:
-        raise Broken("torn_file", "a block has a size below zero: the file is damaged")
-    if size > most:
-        raise Broken("too_large", f"a block has {size} bytes, more than {most}")
-    data = _exactly(file, size)
-    if _exactly(file, SYNC_BYTES) != header.sync:
-        raise Broken("torn_file", "a block does not end with the mark of the file")
+    with _as_broken():
+        records = avro_bytes.long(file, first)
+        size = avro_bytes.long(file)
+        if records < 0 or size < 0:
+            raise Torn("a block has a size below zero: the file is damaged")
+        if size > most:
+            raise Broken("too_large", f"a block has {size} bytes, more than {most}")
+        data = avro_bytes.exactly(file, size)
+        if avro_bytes.exactly(file, SYNC_BYTES) != header.sync:
+            raise Torn("a block does not end with the mark of the file")
     return Block(records, data)
-
-
-def _cut_off() -> Broken:
-    return Broken("torn_file", "it ends before its end: it was cut off")
-
-
-def _exactly(file: Marked, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise _cut_off()
-    return data
-
-
-def _long(file: Marked, first: bytes = b"") -> int:
-    """A zigzag varint; `first` is its first byte where that has been read."""
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = (first or _exactly(file, 1))[0]
-        first = b""
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (value >> 1) ^ -(value & 1)
-    raise Broken("torn_file", "a number in it has more than 64 bits")
-
-
-def _map(file: Marked) -> dict[str, bytes]:
-    """The map of the header, with all its bytes within the limit."""
-    found: dict[str, bytes] = {}
-    room = MAX_HEADER_BYTES
-    while entries := _long(file):
-        if entries < 0:
-            entries = -entries
-            _long(file)
-        for _ in range(entries):
-            parts = []
-            for _ in range(2):
-                length = _long(file)
-                if not 0 <= length <= room:
-                    raise Broken(
-                        "unreadable_file", f"its header has more than {MAX_HEADER_BYTES} bytes"
-                    )
-                parts.append(_exactly(file, length))
-                room -= length + 1
-            found[parts[0].decode("ascii", "replace")] = parts[1]
-    return found
 
 
 # --- the schema ---------------------------------------------------------------------------------
@@ -178,7 +153,7 @@ def _check(schema: Any, inside: tuple[str, ...], max_columns: int, depth: int = 
     if depth > MAX_SCHEMA_DEPTH:
         raise Broken("unreadable_file", f"its schema is nested more than {MAX_SCHEMA_DEPTH} deep")
     if isinstance(schema, str):
-        name = _last(schema)
+        name = last(schema)
         if name in inside:
             raise Broken("unreadable_file", f"its type {name[:60]!a} holds itself")
         return schema != "null"
@@ -190,7 +165,7 @@ def _check(schema: Any, inside: tuple[str, ...], max_columns: int, depth: int = 
         raise Broken("unreadable_file", "its schema has a type that is none")
     kind = schema.get("type")
     if kind in ("record", "error"):
-        inside = (*inside, _last(str(schema.get("name"))))
+        inside = (*inside, last(str(schema.get("name"))))
         some = [_check(t, inside, max_columns, depth + 1) for t in _fields(schema, max_columns)]
         if not any(some):
             raise Broken("unreadable_file", "its schema has a record that takes no bytes")
@@ -214,8 +189,3 @@ def _fields(schema: dict[str, Any], max_columns: int) -> Iterator[Any]:
     if len(fields) > max_columns:
         raise Broken("unreadable_file", f"its schema has more than {max_columns} fields")
     return (field.get("type") for field in fields)
-
-
-def _last(name: str) -> str:
-    """The name without its namespace."""
-    return name.rpartition(".")[2]

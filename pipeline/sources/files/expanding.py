@@ -9,8 +9,8 @@ from typing import Any
 
 from cramjam import snappy
 
+from pipeline.compressed import ZSTD_MAGIC, ZstdError, gzip_decoder, zstd_decoder
 from pipeline.sources.files.entries import MB, Broken, ReadOptions
-from pipeline.sources.files.opening import GZIP_WBITS, ZstdError, zstd_decoder
 
 # A short text that repeats itself packs as well as a bomb does, and cannot hurt.
 RATIO_FLOOR_BYTES = MB
@@ -33,9 +33,9 @@ def expand(data: bytes, encoding: str, options: ReadOptions) -> bytes:
     if encoding in ("gzip", "x-gzip"):
         if not data.startswith(b"\x1f\x8b"):
             return data
-        decoder: Any = zlib.decompressobj(GZIP_WBITS)
+        decoder: Any = gzip_decoder()
     elif encoding == "zstd":
-        if not data.startswith(b"\x28\xb5\x2f\xfd"):
+        if not data.startswith(ZSTD_MAGIC):
             return data
         decoder = zstd_decoder()
     elif encoding == "deflate":

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.avro_bytes import MAGIC as AVRO_MAGIC
 from pipeline.errors import UsageError
-from pipeline.sources.files.avro_frame import MAGIC as AVRO_MAGIC
 from pipeline.sources.files.entries import InputFile
 from pipeline.sources.files.opening import ENDINGS, Stored
 from pipeline.sources.files.parquet import MAGIC as PARQUET_MAGIC

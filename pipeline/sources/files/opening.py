@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import io
-import sys
 import zlib
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
@@ -12,14 +11,8 @@ from typing import Any, BinaryIO, Protocol
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from pipeline.compressed import GZIP_MAGIC, ZstdError, gzip_decoder, starts_zstd, zstd_decoder
 from pipeline.sources.files.entries import Broken
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-ZstdError = zstd.ZstdError
 
 GZIP, ZSTD, BZIP2 = "gzip", "zstd", "bzip2"
 ENDINGS = {
@@ -29,8 +22,6 @@ ENDINGS = {
     ".zstd": ZSTD,
     ".bz2": BZIP2,
 }
-_GZIP_MAGIC = b"\x1f\x8b\x08"
-_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _BZIP2_MAGIC = b"BZh"
 # Of every block in a bzip2 stream, and of its end; a text may well begin with "BZh".
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")
@@ -40,10 +31,6 @@ _MAGIC_BYTES = 10
 CHUNK_BYTES = 256 * 1024
 # How much a decompressor may give at a time.
 PIECE_BYTES = 1024 * 1024
-# wbits of zlib for a gzip header and trailer, checksum verified.
-GZIP_WBITS = 31
-# The largest window zstd reads unless it is told otherwise: 128 MB, `zstd --ultra`.
-MAX_WINDOW_LOG = 27
 
 
 class Data(Protocol):
@@ -58,18 +45,13 @@ class Data(Protocol):
 
 def compression_of(head: bytes) -> str | None:
     """How the data with these first bytes are compressed; None where they are not."""
-    if head.startswith(_GZIP_MAGIC):
+    if head.startswith(GZIP_MAGIC):
         return GZIP
-    if head.startswith(_ZSTD_MAGIC) or _skippable(head):
+    if starts_zstd(head):
         return ZSTD
     if head.startswith(_BZIP2_MAGIC) and head[4:10] in _BZIP2_BLOCKS:
         return BZIP2
     return None
-
-
-def _skippable(head: bytes) -> bool:
-    """RFC 8878, 3.1.2: skippable frames have sixteen magic numbers."""
-    return head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50
 
 
 def open_stored(path: str) -> BinaryIO:
@@ -230,7 +212,7 @@ class _Gzip:
     """zlib's decompressor with the interface of those of bz2 and zstd."""
 
     def __init__(self) -> None:
-        self._inner = zlib.decompressobj(GZIP_WBITS)
+        self._inner = gzip_decoder()
         self.needs_input = True
 
     def decompress(self, data: bytes, most: int) -> bytes:
@@ -254,10 +236,3 @@ def _decoder(compression: str) -> Any:
     if compression == BZIP2:
         return bz2.BZ2Decompressor()
     return zstd_decoder()
-
-
-def zstd_decoder() -> Any:
-    """A decompressor that takes no larger windows than zstd itself does."""
-    return zstd.ZstdDecompressor(
-        options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG}
-    )
