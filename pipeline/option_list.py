@@ -74,7 +74,7 @@ def add_backfill(parser: argparse.ArgumentParser) -> None:
 def add_publish(parser: argparse.ArgumentParser) -> None:
     """The arguments of `publish`."""
     add = parser.add_argument
-    add("--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to")
+    _add_topic(parser)
     add("files", nargs="*", metavar="FILE", help="one message each; of a .jsonl file one a line")
     add("--generate", type=positive_int, metavar="N", help="send N generated sample messages")
     add("--seed", type=int, default=0, help="which samples (default: %(default)s)")
@@ -88,20 +88,14 @@ def add_publish(parser: argparse.ArgumentParser) -> None:
     add("--content_type", metavar="TYPE", help="instead of what the ending of a file says")
     add("--create", action="store_true", help="create the topic where it is missing")
     add("--subscription", metavar="NAME", help="with --create: also a subscription on the topic")
-    add(
-        "--timeout",
-        type=positive_float,
-        default=60.0,
-        metavar="SECONDS",
-        help="give up on a message after so long (default: %(default)s)",
-    )
+    _add_timeout(parser)
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
     """The arguments of `replay`."""
     add = parser.add_argument
     add("output", metavar="OUTPUT", help="the --output of a run")
-    add("--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to")
+    _add_topic(parser)
     add(
         "--stage",
         action="append",
@@ -132,7 +126,17 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     )
     add("--again", action="store_true", help="also what has been replayed before")
     add("--dry_run", action="store_true", help="only say what would be sent")
-    add(
+    _add_timeout(parser)
+
+
+def _add_topic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to"
+    )
+
+
+def _add_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--timeout",
         type=positive_float,
         default=60.0,

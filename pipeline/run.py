@@ -35,6 +35,7 @@ from pipeline.transforms.language import detect
 from pipeline.transforms.model_choice import choose_models
 from pipeline.transforms.model_handler import open_model, workers_from
 from pipeline.transforms.model_workers import close_workers
+from pipeline.transforms.topics import topics
 from pipeline.watch import counters
 from pipeline.watch.progress import Progress, describe
 from pipeline.watch.summary import Summary
@@ -271,6 +272,7 @@ def warm_up(options: ArticleOptions) -> None:
         for choice in choose_models(options.spacy_model).choices:
             open_model(choice.model, workers_from(options), options.model_timeout)
     detect(None, "The first text makes the language detector load its model.")
+    topics(None, "It makes the classifier of topics load its own.")
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, *gc.get_threshold()[1:])

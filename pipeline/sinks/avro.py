@@ -71,7 +71,6 @@ class WriteRecords(beam.PTransform[PCollection[Outgoing], PCollection[Settlement
         storage_seconds: how long output and ledger may be out of order before the run fails.
         wait_for_others: whether to wait where another process is writing a message, until it has
             or has died. A queue delivers such a message again; a file does not.
-
         by_bundle: whether a file ends with its bundle too, instead of being gathered in Beam's
             state: for batches on engines whose bundles are large, and whose timers are slow.
 

@@ -13,6 +13,9 @@ from typing import Any
 # Longer names are none of ours, and are not worth a place in the cache.
 MAX_CACHED_NAME_CHARS = 64
 
+# Items of a list that are looked at for authors, genres, subjects and addresses.
+MAX_ITEMS = 200
+
 TITLE = ("headline", "headlines", "title", "name")
 BODY = (
     "articlebody",
@@ -114,6 +117,13 @@ def folded(item: dict[str, Any]) -> dict[str, Any]:
     for name, value in item.items():
         out.setdefault(fold(name), value)
     return out
+
+
+def items(value: Any) -> list[Any]:
+    """What is in a list, as far as it is looked at; anything else is its one item."""
+    if isinstance(value, list):
+        return value[:MAX_ITEMS]
+    return [] if value is None else [value]
 
 
 def is_article(item: dict[str, Any]) -> bool:

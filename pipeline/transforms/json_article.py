@@ -14,8 +14,6 @@ from pipeline.transforms.text import clean, one_line, paragraphs, warn
 
 # How deep a text may lie in objects and lists under its name: {"body": [{"value": "..."}]} is 2.
 MAX_WRAPPING = 4
-# Items of a list that are looked at for authors, genres and addresses.
-MAX_ITEMS = 200
 # Parts of a body that comes as a list; each may be HTML, and has a parser's cost then.
 MAX_BODY_PARTS = 10_000
 
@@ -173,7 +171,7 @@ def text_of(value: Any, depth: int = MAX_WRAPPING) -> str | None:
             if text is not None:
                 return text
     elif isinstance(value, list):
-        for inner in sorted(value[:MAX_ITEMS], key=_rank):
+        for inner in sorted(value[: aliases.MAX_ITEMS], key=_rank):
             text = text_of(inner, depth - 1)
             if text is not None:
                 return text
@@ -197,12 +195,6 @@ def _resolved(value: Any, nodes: dict[str, dict[str, Any]]) -> Any:
     return value
 
 
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value[:MAX_ITEMS]
-    return [] if value is None else [value]
-
-
 def _authors(
     item: dict[str, Any], nodes: dict[str, dict[str, Any]], warnings: list[str]
 ) -> tuple[str, ...]:
@@ -210,12 +202,12 @@ def _authors(
         names = byline.authors(_names(item.get(alias), nodes, warnings))
         if names:
             return names
-    people = [person for person in _items(item.get(aliases.PEOPLE)) if _is_author(person)]
+    people = [person for person in aliases.items(item.get(aliases.PEOPLE)) if _is_author(person)]
     return byline.authors(_names(people, nodes, warnings))
 
 
 def _names(value: Any, nodes: dict[str, dict[str, Any]], warnings: list[str]) -> Iterator[str]:
-    for entry in _items(value):
+    for entry in aliases.items(value):
         person = _resolved(entry, nodes)
         name = text_of(person)
         if name is None and isinstance(person, dict):
@@ -228,7 +220,7 @@ def _names(value: Any, nodes: dict[str, dict[str, Any]], warnings: list[str]) ->
 def _is_author(person: Any) -> bool:
     if not isinstance(person, dict):
         return False
-    roles = [text_of(role) for role in _items(person.get("roles", person.get("rel")))]
+    roles = [text_of(role) for role in aliases.items(person.get("roles", person.get("rel")))]
     return any(role and role.lower() in aliases.AUTHOR_ROLES for role in roles)
 
 
@@ -237,7 +229,7 @@ def _genres(
 ) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for alias in aliases.GENRES:
-        for entry in _items(item.get(alias)):
+        for entry in aliases.items(item.get(alias)):
             name = text_of(_resolved(entry, nodes))
             if name:
                 found[one_line(clean(name, "genres", warnings))] = None
@@ -246,7 +238,7 @@ def _genres(
 
 def _urls(item: dict[str, Any]) -> Iterator[str]:
     for alias in aliases.URLS:
-        for value in _items(item.get(alias)):
+        for value in aliases.items(item.get(alias)):
             if isinstance(value, dict):
                 value = next((value[key] for key in aliases.URL_KEYS if key in value), None)
             # An identifier need not be an address; one that is counts after all the others.
@@ -291,7 +283,7 @@ def body(item: dict[str, Any], limits: Limits, warnings: list[str]) -> str:
 
 def _best_body(bodies: list[Any]) -> Any:
     """Of several bodies in ninjs the main one, as plain text where it is offered so."""
-    ranked = sorted(bodies[:MAX_ITEMS], key=lambda entry: (_rank(entry), _is_html(entry)))
+    ranked = sorted(bodies[: aliases.MAX_ITEMS], key=lambda entry: (_rank(entry), _is_html(entry)))
     return next((entry for entry in ranked if text_of(entry) is not None), None)
 
 

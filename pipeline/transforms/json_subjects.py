@@ -8,8 +8,7 @@ from typing import Any
 from pipeline.transforms import aliases
 from pipeline.transforms.text import clean, one_line
 
-# Items that are looked at, and keywords kept; a longer one is a sentence.
-MAX_ITEMS = 200
+# Keywords that are kept; a longer one is a sentence.
 MAX_KEYWORDS = 20
 MAX_KEYWORD_CHARS = 100
 
@@ -33,7 +32,7 @@ def subjects(item: dict[str, Any]) -> tuple[tuple[str, float | None], ...]:
 
 def _subjects(item: dict[str, Any]) -> Iterator[tuple[str, float | None]]:
     for name in SUBJECTS:
-        for entry in _items(item.get(name)):
+        for entry in aliases.items(item.get(name)):
             if isinstance(entry, str):
                 yield entry, None
             elif isinstance(entry, dict):
@@ -55,20 +54,14 @@ def keywords(item: dict[str, Any], warnings: list[str]) -> tuple[str, ...]:
     """The publisher's keywords, each once whatever its case; a text is parted at its commas."""
     found: dict[str, str] = {}
     for name in KEYWORDS:
-        for entry in _items(item.get(name)):
+        for entry in aliases.items(item.get(name)):
             if isinstance(entry, dict):
                 entry = next((entry[key] for key in ("name", "@value", "value") if key in entry), 0)
             if not isinstance(entry, str):
                 continue
             # A subject's code among the keywords is none for people to read.
-            for part in entry[: MAX_ITEMS * MAX_KEYWORD_CHARS].split(","):
+            for part in entry[: aliases.MAX_ITEMS * MAX_KEYWORD_CHARS].split(","):
                 word = one_line(clean(part, "keywords", warnings))
                 if word and len(word) <= MAX_KEYWORD_CHARS and ":" not in word:
                     found.setdefault(word.casefold(), word)
     return tuple(found.values())[:MAX_KEYWORDS]
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value[:MAX_ITEMS]
-    return [] if value is None else [value]

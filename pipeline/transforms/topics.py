@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 
 from pipeline.model.topic_model import NAME, shipped
 from pipeline.records import Tag
+from pipeline.transforms.keywords import SCHEME as KEYWORD_SCHEME
 from pipeline.transforms.media_topics import SCHEME, read_code, vocabulary
 from pipeline.transforms.text import normalise
 
 # A publisher's list that is longer is an index of its site.
 MAX_PUBLISHED = 50
 PUBLISHER = "publisher"
-KEYWORD_SCHEME = "keyword"
 
 # Topics of each level; more than three is none.
 MOST = 3
@@ -66,9 +65,3 @@ def publisher_keywords(words: Iterable[str]) -> tuple[Tag, ...]:
         code = normalise(word)
         found.setdefault(code, Tag(KEYWORD_SCHEME, code, word, source=PUBLISHER))
     return tuple(found.values())
-
-
-@functools.cache
-def warm_up() -> None:
-    """Loads the model and the vocabulary."""
-    topics("Parliament votes", "The parliament voted on the budget.")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import multiprocessing
-import multiprocessing.synchronize
 import os
 import random
 import statistics
@@ -27,6 +25,7 @@ from pipeline.samples.stories import story
 from pipeline.transforms.model_handler import BATCH_ARTICLES
 from pipeline.transforms.spacy_model import load_model
 from tests.benchmarks.memory import resident
+from tests.benchmarks.side_by_side import Barrier, timed
 
 ROUNDS = 3
 # Articles by message asked for: memory is about many, and entities cost much.
@@ -149,25 +148,10 @@ def remember(file: str, articles: int) -> None:
 
 def bare(file: str, processes: int) -> None:
     """`nlp.pipe` over every n-th line, each process with the model loaded before the clock."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes + 1)
-    loops = [
-        context.Process(target=_loop, args=(file, place, processes, barrier))
-        for place in range(processes)
-    ]
-    for loop in loops:
-        loop.start()
-    barrier.wait()
-    began = time.perf_counter()
-    barrier.wait()
-    print(time.perf_counter() - began)
-    for loop in loops:
-        loop.join()
+    timed(_loop, processes, file)
 
 
-def _loop(
-    file: str, place: int, processes: int, barrier: multiprocessing.synchronize.Barrier
-) -> None:
+def _loop(place: int, processes: int, barrier: Barrier, file: str) -> None:
     nlp = load_model()._nlp
     list(nlp.pipe(list(_texts(file, 0, 1))[:10]))
     barrier.wait()

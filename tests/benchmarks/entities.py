@@ -10,8 +10,6 @@ import contextlib
 import datetime as dt
 import functools
 import gc
-import multiprocessing
-import multiprocessing.synchronize
 import os
 import statistics
 import subprocess
@@ -29,6 +27,7 @@ from pipeline.transforms.decode import decode
 from pipeline.transforms.limits import Limits
 from pipeline.transforms.model_handler import BATCH_ARTICLES
 from pipeline.transforms.spacy_model import load_model
+from tests.benchmarks.side_by_side import Barrier, timed
 from tests.benchmarks.streaming import SUBSCRIPTION, TOPIC, broker_process, plain_text
 
 ROUNDS = 3
@@ -98,29 +97,10 @@ def _timed(call: str, *, shown: bool = False) -> float:
 
 def bare(articles: int, batch: int, processes: int) -> None:
     """`nlp.pipe` with the shipped model, each process over its share, loaded before the clock."""
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(processes + 1)
-    loops = [
-        context.Process(target=_loop, args=(articles, batch, place, processes, barrier))
-        for place in range(processes)
-    ]
-    for loop in loops:
-        loop.start()
-    barrier.wait()
-    began = time.perf_counter()
-    barrier.wait()
-    print(time.perf_counter() - began)
-    for loop in loops:
-        loop.join()
+    timed(_loop, processes, articles, batch)
 
 
-def _loop(
-    articles: int,
-    batch: int,
-    place: int,
-    processes: int,
-    barrier: multiprocessing.synchronize.Barrier,
-) -> None:
+def _loop(place: int, processes: int, barrier: Barrier, articles: int, batch: int) -> None:
     mine = texts(articles)[place::processes]
     nlp = load_model()._nlp
     for _ in nlp.pipe(mine[:10]):
