@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from pipeline.compressed import GZIP_MAGIC
 from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
 from tests.redis_server import RedisMissingError, RedisServer, redis_server
 
 SHARED_SAMPLE = (
     Path(__file__).resolve().parents[2] / "shared" / "samples" / "article_putin_xi_2025-01-21.txt"
 )
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A name that does not hang on the second in which gzip data were made.
+
+    Each process collects the tests by itself, and they must find the same ones.
+    """
+    if isinstance(val, bytes) and val.startswith(GZIP_MAGIC):
+        return f"{argname}-gzip-{len(val)}"
+    return None
 
 
 @pytest.fixture(scope="session")
