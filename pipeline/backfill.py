@@ -5,20 +5,26 @@ Beam is imported here, for its file systems; what can be said without it says `c
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pipeline.schemas as schemas
 from pipeline.errors import UsageError
 from pipeline.estimate import table
 from pipeline.launch import check_rest, draining, new_run_id, shared_out
+from pipeline.letters import Wanted, parsed_wanted
 from pipeline.option_list import defaults
 from pipeline.options import options_of
 from pipeline.processes import Processes
+from pipeline.replayed import Marks
 from pipeline.sources.file_source import read_options
 from pipeline.sources.files import InputFile, find_files
 from pipeline.transforms.model_workers import load_early
@@ -29,6 +35,9 @@ logger = logging.getLogger(__name__)
 LOCAL = "DirectRunner"
 # Starting another process takes as long as reading some hundred articles.
 BYTES_WORTH_A_PROCESS = 500_000
+# The other records of an output.
+_LETTERS = re.compile(r"(?P<root>/.+)/dead_letters/ingest_date=[^/]+/[^/]+\.avro$")
+_NO_ARTICLES = re.compile(r"/(?:duplicates|dead_letters)/ingest_date=[^/]+/[^/]+$")
 
 
 def check(given: Mapping[str, Any]) -> None:
@@ -41,6 +50,7 @@ def check(given: Mapping[str, Any]) -> None:
         raise UsageError("--input GLOB… is missing: the files to read")
     if given["reprocess"] and "entities" in given["reprocess"] and given["no_entities"]:
         raise UsageError("--reprocess entities and --no_entities exclude each other")
+    _asked_for(given)
     check_rest(given)
 
 
@@ -72,6 +82,7 @@ def launch(
     options["run_id"] = options["run_id"] or new_run_id()
     drain = drain or threading.Event()
     shown = not options["no_progress"]
+    letters = letters_of(options, files)
     size = sum(file.size for file in files)
     logger.info("%d files, %d bytes", len(files), size)
     with draining(drain.set, options["drain_timeout"], cut_off):
@@ -80,45 +91,114 @@ def launch(
             from pipeline.run import backfill_on
 
             chosen = options_of(options, [*flags, f"--runner={runner}"])
-            return backfill_on(chosen, files, drain=drain, shown=shown, report=report)
+            return backfill_on(chosen, files, letters, drain=drain, shown=shown, report=report)
         count = shared_out(options, 1 + size // BYTES_WORTH_A_PROCESS)
         if count > 1:
-            return Processes(options, flags, count, drain, files).wait(report)
+            return Processes(options, flags, count, drain, files, letters).wait(report)
         load_early(options)
         from pipeline.run import backfill_here
 
         chosen = options_of(options, flags)
-        return backfill_here(chosen, files, drain=drain, shown=shown, report=report)
+        return backfill_here(chosen, files, letters, drain=drain, shown=shown, report=report)
 
 
 def files_of(options: Mapping[str, Any]) -> list[InputFile]:
     """The files that the options name.
 
+    What a pattern meets of the output's own records on its way is left out: they grow with each
+    run, and would be read again by the next. A pattern that points at them means them.
+
     Raises:
-        UsageError: there are none, they cannot be what is asked for, or they are the output.
+        UsageError: there are none, or they cannot be what is asked for.
     """
-    files = find_files(options["input"], kind=options["kind"])
-    output = os.path.realpath(options["output"])
+    own = _OwnRecords(options["output"], reprocess=bool(options["reprocess"]))
+    files = find_files(options["input"], kind=options["kind"], wanted=own.wanted)
+    if own.left_out:
+        logger.info("left out %d files of records of the output itself", own.left_out)
     if options["reprocess"]:
         for file in files:
-            if file.kind != "avro":
+            if file.kind != "avro" or _NO_ARTICLES.search(file.path):
                 raise UsageError(
                     f"--reprocess reads the articles/*.avro of an earlier output, and {file.path} "
                     "is none"
                 )
-            if os.path.realpath(file.path).startswith(os.path.join(output, "")):
-                raise UsageError(
-                    f"--output {options['output']} holds the records to reprocess: their ids are "
-                    "written there already, and no id is written twice. Give another folder"
-                )
-    articles = os.path.join(output, "articles", "")
-    for file in files:
-        if os.path.realpath(file.path).startswith(articles):
-            raise UsageError(
-                f"--input {file.path} is in articles/ of --output {options['output']}: they would "
-                "be duplicates of themselves. Give another folder"
-            )
     return files
+
+
+def letters_of(
+    options: Mapping[str, Any], files: Sequence[InputFile], *, keep: bool = True
+) -> Wanted:
+    """Which dead letters among `files` to take: those asked for that were not replayed before.
+
+    Args:
+        keep: whether to write down what was learned of the output, so that each of its files is
+            read for that but once.
+
+    Raises:
+        UsageError: a time is none.
+        Failed: a replay of these dead letters is at work.
+    """
+    wanted = _asked_for(options)
+    found = (_LETTERS.match(file.path) for file in files)
+    roots = {Path(match["root"]).resolve() for match in found if match}
+    if options["again"] or not roots:
+        return wanted
+    replayed: set[str] = set()
+    for root in sorted(roots):
+        own = root == Path(options["output"]).resolve()
+        with Marks(root, keep=keep and own) as marks:
+            for line in marks.learn():
+                logger.warning("not looked at for what was replayed: %s", line)
+            replayed |= marks.keys()
+    return replace(wanted, replayed=frozenset(replayed))
+
+
+def _asked_for(options: Mapping[str, Any]) -> Wanted:
+    """Which dead letters the options ask for. Raises UsageError."""
+    names = options["stage"] or (), options["error_type"] or ()
+    now = dt.datetime.now(dt.timezone.utc)
+    return parsed_wanted(*names, options["since"], options["until"], now)
+
+
+class _OwnRecords:
+    """The records that are in the output already."""
+
+    def __init__(self, output: str, *, reprocess: bool) -> None:
+        self.left_out = 0
+        self._output = output
+        self._reprocess = reprocess
+        self._folders = {
+            os.path.join(os.path.realpath(output), kind, ""): kind for kind in schemas.KINDS
+        }
+
+    def wanted(self, base: str, path: str) -> bool:
+        """Whether to read `path`, found by a pattern below `base`.
+
+        Raises:
+            UsageError: the pattern points at records that cannot be read into their own output.
+        """
+        folder = self._folder_of(path)
+        if folder is None:
+            return True
+        kind = self._folders[folder]
+        if self._reprocess and kind == "articles":
+            raise UsageError(
+                f"--output {self._output} holds the records to reprocess: their ids are written "
+                "there already, and no id is written twice. Give another folder"
+            )
+        if self._folder_of(os.path.join(base, "")) is None:
+            self.left_out += 1
+            return False
+        if kind != "dead_letters":
+            raise UsageError(
+                f"--input {path} is in {kind}/ of --output {self._output}: they would be "
+                "duplicates of themselves. Give another folder"
+            )
+        return True
+
+    def _folder_of(self, path: str) -> str | None:
+        real = os.path.realpath(path) + ("/" if path.endswith("/") else "")
+        return next((one for one in self._folders if real.startswith(one)), None)
 
 
 def dry_run(given: Mapping[str, Any], flags: Sequence[str] = ()) -> None:
@@ -131,7 +211,8 @@ def dry_run(given: Mapping[str, Any], flags: Sequence[str] = ()) -> None:
     check(options)
     files = files_of(options)
     chosen = options_of(options, flags)
-    for line in table(files, read_options(chosen)):
+    letters = letters_of(options, files, keep=False)
+    for line in table(files, read_options(chosen, letters)):
         sys.stdout.write(f"{line}\n")
 
 

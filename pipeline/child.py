@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import logs
 from pipeline.errors import Failed, UsageError
+from pipeline.letters import EVERY, Wanted
 from pipeline.sources.quota import Quota
 from pipeline.transforms.model_workers import load_early
 
@@ -39,12 +40,14 @@ class Part:
         quota: of a stream: how many messages are left to take, for all processes.
         files: of a backfill: all its files, each as the fields of an `InputFile` (which comes with
             Beam).
+        letters: of a backfill: which dead letters to take.
     """
 
     number: int
     of: int
     quota: Quota | None = None
     files: tuple[tuple[Any, ...], ...] | None = None
+    letters: Wanted = EVERY
 
     def run(self, given: dict[str, Any], flags: list[str], **watching: Any) -> Summary:
         """Reads it. Imports Beam.
@@ -64,7 +67,7 @@ class Part:
 
         files = [InputFile(*fields) for fields in self.files]
         share = (self.number, self.of)
-        return backfill_here(options, files, share=share, patient=patient, **watching)
+        return backfill_here(options, files, self.letters, share=share, patient=patient, **watching)
 
 
 def run(given: dict[str, Any], flags: list[str], part: Part, parent: Connection) -> None:

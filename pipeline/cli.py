@@ -111,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    from pipeline import option_list
+    from pipeline import option_list, sending_options
 
     run = add(
         "run",
@@ -164,7 +164,7 @@ def build_parser() -> argparse.ArgumentParser:
     broker.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     broker.add_argument("--port", type=port, default=8085, help="default: %(default)s; 0 for any")
 
-    option_list.add_publish(
+    sending_options.add_publish(
         add(
             "publish",
             "send articles to a topic",
@@ -212,7 +212,7 @@ def build_parser() -> argparse.ArgumentParser:
         "(which is kept beside it)",
     )
 
-    option_list.add_replay(
+    sending_options.add_replay(
         add(
             "replay",
             "send dead letters to a topic again, with their original payload and attributes",
@@ -249,16 +249,25 @@ def _run(args: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _backfill(args: argparse.Namespace, rest: list[str]) -> int:
-    from pipeline import backfill
     from pipeline.schedule import Job, run_job
 
     no_options = ("name", "command", "runner", "dry_run")
     ours = {k: v for k, v in vars(args).items() if k not in no_options}
     if args.dry_run:
+        from pipeline import backfill
+
         backfill.dry_run(ours, rest)
         return DONE
 
+    # Beam comes with it: whoever interrupts that is told by --summary_json, too.
+    def check() -> None:
+        from pipeline import backfill
+
+        backfill.check(ours)
+
     def read(job: Job) -> None:
+        from pipeline import backfill
+
         summary = backfill.launch(
             *(job.options, rest),
             runner=args.runner,
@@ -271,7 +280,7 @@ def _backfill(args: argparse.Namespace, rest: list[str]) -> int:
         if summary.done != 1:
             print(backfill.goes_on(args.output), file=sys.stderr)
 
-    return run_job("backfill", ours, read, lambda: backfill.check(ours))
+    return run_job("backfill", ours, read, check)
 
 
 def _tell(summary: Summary) -> None:

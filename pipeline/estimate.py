@@ -16,6 +16,8 @@ LOOK_BYTES = MB
 LOOK_ENTRIES = 50_000
 # ... and files one by one for so long; for the rest the density of those before has to do.
 LOOK_SECONDS = 20.0
+# What is smaller may be nothing at all, compressed.
+MAYBE_EMPTY_BYTES = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def estimate(
     Args:
         look_bytes, look_entries: how much of it is read.
     """
-    if file.kind in ONE_ENTRY_KINDS:
+    if file.kind in ONE_ENTRY_KINDS and file.size > MAYBE_EMPTY_BYTES:
         return Estimate(1, exact=True)
     entries = position = 0
     for entry in read_file(file, options):

@@ -15,6 +15,7 @@ import threading
 import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.arguments import SUBSCRIPTION
@@ -112,6 +113,10 @@ def check_rest(given: Mapping[str, Any]) -> None:
         raise UsageError(
             f"--output {given['output']}: only a local folder can be written to so far"
         )
+    path = Path(given["output"])
+    there = next((one for one in (path, *path.parents) if one.exists()), path)
+    if not there.is_dir():
+        raise UsageError(f"--output {path}: {there} is a file, where a folder has to be")
     try:
         if given["state"]:
             database_path(given["state"])

@@ -24,6 +24,7 @@ OVERLAPS = ("allow", "skip", "fail")
 # As `pipeline.sources.files.KINDS` has them, which comes with Beam.
 INPUT_KINDS = ("jsonl", "json", "text", "html", "warc", "avro", "parquet", "csv", "tsv")
 CODECS = ("null", "deflate", "snappy", "zstandard")
+STAGES = ("decode", "deduplicate", "entities", "tag", "write")
 MB = 1_000_000
 
 
@@ -45,6 +46,7 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     """Adds every option to `parser`."""
     add_run(parser)
     add_file_options(parser)
+    add_letter_options(parser)
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +61,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_backfill(parser: argparse.ArgumentParser) -> None:
     """The options of `backfill`."""
     add_file_options(parser)
+    add_letter_options(parser)
     # Not one of all options: Beam has another of this name.
     parser.add_argument(
         "--dry_run",
@@ -69,80 +72,6 @@ def add_backfill(parser: argparse.ArgumentParser) -> None:
     add_transform_options(parser)
     add_limit_options(parser)
     add_schedule_options(parser)
-
-
-def add_publish(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `publish`."""
-    add = parser.add_argument
-    _add_topic(parser)
-    add("files", nargs="*", metavar="FILE", help="one message each; of a .jsonl file one a line")
-    add("--generate", type=positive_int, metavar="N", help="send N generated sample messages")
-    add("--seed", type=int, default=0, help="which samples (default: %(default)s)")
-    add(
-        "--attribute",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="an attribute for every message; may be given several times",
-    )
-    add("--content_type", metavar="TYPE", help="instead of what the ending of a file says")
-    add("--create", action="store_true", help="create the topic where it is missing")
-    add("--subscription", metavar="NAME", help="with --create: also a subscription on the topic")
-    _add_timeout(parser)
-
-
-def add_replay(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `replay`."""
-    add = parser.add_argument
-    add("output", metavar="OUTPUT", help="the --output of a run")
-    _add_topic(parser)
-    add(
-        "--stage",
-        action="append",
-        default=[],
-        metavar="STAGE",
-        help="only what failed there (decode, deduplicate, entities, tag, write); may be given "
-        "several times",
-    )
-    add(
-        "--error_type",
-        action="append",
-        default=[],
-        metavar="WORD",
-        help="only what failed for this reason (no_body, model_failed …); may be given several "
-        "times",
-    )
-    when = "a date or a time (ISO 8601, UTC unless it says), or a span back from now such as 24h"
-    add("--since", metavar="TIME", help=f"only what failed then or later: {when} or 7d")
-    add("--until", metavar="TIME", help=f"only what failed before: {when} or 7d")
-    add("--limit", type=positive_int, metavar="N", help="send at most N messages")
-    add(
-        "--attribute",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="instead of what the messages have under that name, to mend it (content_type=text/html"
-        ", content_encoding= for none); may be given several times",
-    )
-    add("--again", action="store_true", help="also what has been replayed before")
-    add("--dry_run", action="store_true", help="only say what would be sent")
-    _add_timeout(parser)
-
-
-def _add_topic(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--topic", required=True, metavar="projects/P/topics/T", help="the topic to send to"
-    )
-
-
-def _add_timeout(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout",
-        type=positive_float,
-        default=60.0,
-        metavar="SECONDS",
-        help="give up on a message after so long (default: %(default)s)",
-    )
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -306,6 +235,29 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
         help="the input is articles/ of another OUTPUT: make entities, tags or both of its records "
         "anew, and leave all else in them as it is, ids as well",
     )
+
+
+def add_letter_options(parser: argparse.ArgumentParser) -> None:
+    """Which dead letters to take: of a replay, and of a backfill that reads some."""
+    group = parser.add_argument_group("which dead letters (of an OUTPUT)")
+    add = group.add_argument
+    add(
+        "--stage",
+        action="append",
+        choices=STAGES,
+        help="only what failed there; may be given several times",
+    )
+    add(
+        "--error_type",
+        action="append",
+        metavar="WORD",
+        help="only what failed for this reason (no_body, model_failed …); may be given several "
+        "times",
+    )
+    when = "a date or a time (ISO 8601, UTC unless it says), or a span back from now such as 24h"
+    add("--since", metavar="TIME", help=f"only what failed then or later: {when} or 7d")
+    add("--until", metavar="TIME", help=f"only what failed before: {when} or 7d")
+    add("--again", action="store_true", help="also what has been replayed before")
 
 
 def add_transform_options(parser: argparse.ArgumentParser) -> None:

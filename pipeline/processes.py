@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import child
 from pipeline.errors import Failed, UsageError
+from pipeline.letters import EVERY, Wanted
 from pipeline.sources.quota import Quota
 from pipeline.watch.progress import Progress, describe
 from pipeline.watch.summary import Summary
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_AUTO = 8
+# Each takes some 200 MB, and more with a model: a slip of the finger shall not stop the machine.
+MOST_BY_CORE = 8
 REPORT_SECONDS = 0.5
 # How long the first process has the cores for itself where the others have a model to load: about
 # what it takes from the first pull to the first record. Loading takes each core three seconds.
@@ -46,13 +49,12 @@ def count_of(asked: str) -> int:
     """How many processes `--processes` means: `auto` is one for each core we may use.
 
     Raises:
-        UsageError: it is neither auto nor a whole number of at least 1.
+        UsageError: it is neither auto nor a whole number of at least 1, or there are too few cores
+            for so many.
     """
     if asked == "auto":
         return min(MOST_AUTO, _cores())
-    if not asked.isdecimal() or int(asked) < 1:
-        raise UsageError(f"--processes {asked} is neither auto nor a number of at least 1")
-    return int(asked)
+    return _number(asked, "--processes", least=1)
 
 
 def entity_workers_of(asked: str, processes: int) -> int:
@@ -61,12 +63,22 @@ def entity_workers_of(asked: str, processes: int) -> int:
     `auto` shares out the cores.
 
     Raises:
-        UsageError: it is neither auto nor a whole number of at least 0.
+        UsageError: it is neither auto nor a whole number of at least 0, or there are too few cores
+            for so many.
     """
     if asked == "auto":
         return max(1, _cores() // processes)
-    if not (asked.isascii() and asked.isdecimal()):
-        raise UsageError(f"--entity_workers {asked} is neither auto nor a number of at least 0")
+    return _number(asked, "--entity_workers", least=0)
+
+
+def _number(asked: str, option: str, *, least: int) -> int:
+    most = MOST_BY_CORE * _cores()
+    if not (asked.isascii() and asked.isdecimal()) or int(asked) < least:
+        raise UsageError(f"{option} {asked} is neither auto nor a number of at least {least}")
+    if int(asked) > most:
+        raise UsageError(
+            f"{option} {asked} is more than {most}, {MOST_BY_CORE} for each core of this machine"
+        )
     return int(asked)
 
 
@@ -87,6 +99,7 @@ class Processes:
         drain: when set, every process is asked to stop pulling and to finish what it has.
         files: of a backfill: what all of them read. Listed once, since each takes its share by
             their order, and a file that comes meanwhile would change that.
+        letters: of a backfill: which dead letters to take, found out once as well.
     """
 
     def __init__(
@@ -96,6 +109,7 @@ class Processes:
         count: int,
         drain: threading.Event,
         files: Sequence[InputFile] | None = None,
+        letters: Wanted = EVERY,
     ) -> None:
         context = multiprocessing.get_context("spawn")
         shared = ("max_unsettled_messages", "max_unsettled_bytes")
@@ -121,7 +135,7 @@ class Processes:
         listed = None if files is None else tuple(dataclasses.astuple(file) for file in files)
         try:
             for number in range(count):
-                part = child.Part(number, count, self._quota, listed)
+                part = child.Part(number, count, self._quota, listed, letters)
                 self._start(context, (given, list(flags), part), number)
         except BaseException:
             self._abandon()

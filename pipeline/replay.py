@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime as dt
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.letters import Wanted, parsed_wanted
 from pipeline.publish import parsed_attributes
 from pipeline.records import DeadLetter, from_avro
 from pipeline.replayed import REPLAYED_FROM, Marks
@@ -51,33 +51,8 @@ MAX_SAID = 20
 PROGRESS_MESSAGES = 1_000
 
 _ORIGIN = "dead letter "
-_SPAN = re.compile(r"(\d{1,9})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which dead letters to replay; what is empty or None holds nothing back.
-
-    Attributes:
-        since: failed then or later.
-        until: failed before.
-    """
-
-    stages: frozenset[str] = frozenset()
-    error_types: frozenset[str] = frozenset()
-    since: dt.datetime | None = None
-    until: dt.datetime | None = None
-
-    def takes(self, letter: DeadLetter) -> bool:
-        return (
-            (not self.stages or letter.stage in self.stages)
-            and (not self.error_types or letter.error_type in self.error_types)
-            and (self.since is None or letter.failed_at >= self.since)
-            and (self.until is None or letter.failed_at < self.until)
-        )
 
 
 @dataclass
@@ -280,36 +255,6 @@ def _name(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def parsed_time(text: str, now: dt.datetime) -> dt.datetime:
-    """A time as `--since` takes it.
-
-    >>> now = dt.datetime(2026, 11, 24, 12, tzinfo=dt.timezone.utc)
-    >>> parsed_time("36h", now).isoformat()
-    '2026-11-23T00:00:00+00:00'
-    >>> parsed_time("2026-11-23", now).isoformat()
-    '2026-11-23T00:00:00+00:00'
-    >>> parsed_time("2026-11-23T08:00+01:00", now).isoformat()
-    '2026-11-23T07:00:00+00:00'
-
-    Raises:
-        UsageError: it is none.
-    """
-    span = _SPAN.fullmatch(text.strip())
-    try:
-        if span:
-            return now - dt.timedelta(**{_UNITS[span[2]]: int(span[1])})
-        # Python 3.10 knows no Z.
-        time = dt.datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
-        if time.tzinfo is None:
-            return time.replace(tzinfo=dt.timezone.utc)
-        return time.astimezone(dt.timezone.utc)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"{text!r} is neither a date or time (2026-11-24, 2026-11-24T08:00Z) nor a span (24h, "
-            "7d)"
-        ) from error
-
-
 def run(args: argparse.Namespace) -> int:
     """`replay` with parsed arguments; returns 0, or 1 where something was left behind.
 
@@ -317,14 +262,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError, Failed: as `replay`.
     """
     now = dt.datetime.now(dt.timezone.utc)
-    wanted = Wanted(
-        frozenset(args.stage),
-        frozenset(args.error_type),
-        parsed_time(args.since, now) if args.since else None,
-        parsed_time(args.until, now) if args.until else None,
-    )
-    if wanted.since and wanted.until and wanted.since >= wanted.until:
-        raise UsageError("--since must be before --until")
+    wanted = parsed_wanted(args.stage or (), args.error_type or (), args.since, args.until, now)
     try:
         outcome = _replay(args, wanted)
     except PublishError as error:

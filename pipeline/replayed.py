@@ -144,6 +144,11 @@ class Marks:
             found = self._connection.execute("SELECT 1 FROM replayed WHERE key = ?", (key,))
             return found.fetchone() is not None
 
+    def keys(self) -> set[str]:
+        """All that are marked."""
+        with self._failures():
+            return {key for (key,) in self._connection.execute("SELECT key FROM replayed")}
+
     def add(self, key: str) -> None:
         """Marks one as replayed; it is durable with the next batch, or `flush`."""
         self._new.append(key)

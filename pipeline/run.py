@@ -22,6 +22,7 @@ from pipeline.errors import Failed, UsageError
 from pipeline.leases import close_leases, leases_of
 from pipeline.ledger import Ledger, LedgerUnavailable, shown
 from pipeline.ledger.handles import LedgerAt
+from pipeline.letters import Wanted
 from pipeline.options import ArticleOptions
 from pipeline.patience import Patience
 from pipeline.rebuild import refuse_behind, refuse_missing, standing
@@ -84,6 +85,7 @@ def stream_here(
 def backfill_here(
     options: ArticleOptions,
     files: Sequence[InputFile],
+    letters: Wanted,
     *,
     drain: threading.Event,
     share: tuple[int, int] = (0, 1),
@@ -96,6 +98,7 @@ def backfill_here(
 
     Args:
         files: what `find_files` found.
+        letters: which of the dead letters in them to take.
         share: (k, n): of n processes that read the same files, this is number k.
         drain, shown, report, opened, patient: as for `stream_here`.
 
@@ -103,7 +106,7 @@ def backfill_here(
         UsageError: an option cannot work.
         Failed: the work could not be done. Started again, it goes on from what is durable.
     """
-    source = FileSource(files, read_options(options), share=share, drain=drain)
+    source = FileSource(files, read_options(options, letters), share=share, drain=drain)
     with _ready(build(options, source), options, patient=patient) as start:
         opened()
         return _follow(start, lambda: source.position.done, shown=shown, report=report)
@@ -112,6 +115,7 @@ def backfill_here(
 def backfill_on(
     options: ArticleOptions,
     files: Sequence[InputFile],
+    letters: Wanted,
     *,
     drain: threading.Event,
     shown: bool = False,
@@ -123,7 +127,7 @@ def backfill_on(
     command goes on from what is written. What was written is counted by the ledger: Prism (2.77)
     reports no counter that first counts when its last bundle ends.
     """
-    with _ready(build_batch(options, files), options, patient=False) as start:
+    with _ready(build_batch(options, files, letters), options, patient=False) as start:
         ledger = LedgerAt.from_options(options).get()
         before = written_by(ledger)
 
@@ -245,11 +249,13 @@ def build(options: ArticleOptions, source: PubSubSource | FileSource) -> beam.Pi
     return pipeline
 
 
-def build_batch(options: ArticleOptions, files: Sequence[InputFile]) -> beam.Pipeline:
+def build_batch(
+    options: ArticleOptions, files: Sequence[InputFile], letters: Wanted
+) -> beam.Pipeline:
     """As `build`, for the engine that the options name."""
     with _as_usage():
         pipeline = beam.Pipeline(options=options)
-        entries = ReadFiles(files, read_options(options))
+        entries = ReadFiles(files, read_options(options, letters))
         graph.backfill(pipeline, entries, options, by_bundle=True)
     return pipeline
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gzip
 import json
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pipeline
 from pipeline import backfill
 from pipeline.arguments import columns, fields_of_records
 from pipeline.cli import main
@@ -53,15 +57,29 @@ class TestUsage:
             (["--input", "IN", "--output", "OUT", "--frobnicate"], "unknown option --frobnicate"),
             (["--input", "IN", "--output", "OUT", "--subscription", "s"], "is no option of"),
             (["--input", "IN", "--output", "OUT", "--processes", "0"], "--processes 0 is neither"),
+            (["--input", "IN", "--output", "OUT", "--processes", "999"], "8 for each core"),
+            (["--input", "IN", "--output", "OUT", "--entity_workers", "999"], "8 for each core"),
+            (["--input", "IN", "--output", "OUT", "--stage", "foo"], "invalid choice: 'foo'"),
+            (["--input", "IN", "--output", "OUT", "--since", "foo"], "is neither a date"),
+            (["--input", "IN", "--output", "IN/a.jsonl"], "IN/a.jsonl is a file, where a folder"),
             (["--input", "OUT/articles", "--output", "OUT"], "duplicates of themselves"),
+            (["--input", "OUT/articles/*", "--output", "OUT"], "duplicates of themselves"),
+            (["--input", "OUT/duplicates", "--output", "OUT"], "in duplicates/ of --output"),
+            (["--input", "OUT", "--output", "OUT"], "so are the records of --output"),
+            (
+                ["--input", "OLD/dead_letters", "--output", "OUT", "--reprocess", "tags"],
+                "reads the articles/*.avro of an earlier output",
+            ),
         ],
     )  # fmt: skip
     def test_is_one_line_and_two(
         self, given: list[str], text: str, tmp_path: Path, capsys: Captured
     ) -> None:
         lines(tmp_path / "in" / "a.jsonl", 1)
-        lines(tmp_path / "out" / "articles" / "a.jsonl", 1)
-        names = {"IN": str(tmp_path / "in"), "OUT": str(tmp_path / "out")}
+        for kind in ("articles", "duplicates"):
+            lines(tmp_path / "out" / kind / "a.jsonl", 1)
+        lines(tmp_path / "old" / "dead_letters" / "ingest_date=2026-11-24" / "part-1.avro", 1)
+        names = {folder.upper(): str(tmp_path / folder) for folder in ("in", "out", "old")}
         before = sorted(tmp_path.rglob("*"))
         for name, path in names.items():
             given = [one.replace(name, path) for one in given]
@@ -84,10 +102,44 @@ class TestUsage:
         with pytest.raises(UsageError, match="duplicates of themselves"):
             backfill.files_of({**defaults(), **given})
 
+    def test_records_of_the_output_are_no_input_on_the_way(self, tmp_path: Path) -> None:
+        """They grow with each run: the second would read what the first said of its input."""
+        lines(tmp_path / "a.jsonl", 1)
+        for kind in ("articles", "duplicates", "dead_letters"):
+            lines(tmp_path / "out" / kind / "b.jsonl", 1)
+        lines(tmp_path / "out" / "in" / "c.jsonl", 1)
+        for output in (tmp_path / "out", tmp_path / "link"):
+            given = {"input": [str(tmp_path)], "output": str(output)}
+            found = backfill.files_of({**defaults(), **given})
+            assert [Path(file.path).name for file in found] == ["a.jsonl", "c.jsonl"]
+            if not (tmp_path / "link").exists():
+                (tmp_path / "link").symlink_to(tmp_path / "out")
+
     def test_dead_letters_of_the_output_are_an_input(self, tmp_path: Path) -> None:
         file = lines(tmp_path / "out" / "dead_letters" / "a.jsonl", 1)
         given = {"input": [str(file)], "output": str(tmp_path / "out")}
         assert len(backfill.files_of({**defaults(), **given})) == 1
+
+
+def test_interrupted_while_beam_is_imported_it_leaves_a_summary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    """That takes seconds; a file of the run before must not stay there as if it were of this."""
+
+    class CtrlC(MetaPathFinder):
+        def find_spec(self, name: str, *more: Any) -> None:
+            if name == "pipeline.backfill":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "pipeline.backfill")
+    monkeypatch.delattr(pipeline, "backfill")
+    monkeypatch.setattr(sys, "meta_path", [CtrlC(), *sys.meta_path])
+    summary = tmp_path / "summary.json"
+    given = ["backfill", "--input", str(tmp_path), "--output", str(tmp_path / "out")]
+    assert main([*given, "--summary_json", str(summary)]) == 1
+    assert capsys.readouterr().err == "backfill: interrupted\n"
+    found = json.loads(summary.read_text())
+    assert (found["outcome"], found["exit_code"], found["error"]) == ("failed", 1, "interrupted")
 
 
 class TestArguments:
@@ -121,6 +173,12 @@ class TestEstimate:
         assert not found.exact
         assert found.entries == pytest.approx(20_000, rel=0.05)
         assert estimate(file, ReadOptions(), look_entries=10).entries is not None
+
+    def test_an_empty_text_is_none(self, tmp_path: Path) -> None:
+        for name, data in (("a.txt", b""), ("b.html.gz", gzip.compress(b"")), ("c.json", b"")):
+            (tmp_path / name).write_bytes(data)
+        found = [str(estimate(file, ReadOptions())) for file in find_files([str(tmp_path)])]
+        assert found == ["0", "0", "1"]
 
     def test_a_document_is_one(self) -> None:
         assert estimate(InputFile("/gone.html", 10**9, "html", None), ReadOptions()).entries == 1

@@ -299,13 +299,14 @@ class TestFailures:
     def test_a_file_in_the_place_of_the_output(self, tmp_path: Path, capsys: Captured) -> None:
         file = tmp_path / "file"
         file.write_text("not ours")
-        assert f"--output {file} cannot be written" in said(capsys, 1, *self.command(file))
+        assert f"{file} is a file, where a folder" in said(capsys, 2, *self.command(file))
         assert file.read_text() == "not ours"
 
     def test_a_file_above_the_output(self, tmp_path: Path, capsys: Captured) -> None:
-        (tmp_path / "file").write_text("not ours")
-        output = tmp_path / "file" / "output"
-        assert f"--output {output} cannot be written" in said(capsys, 1, *self.command(output))
+        file = tmp_path / "file"
+        file.write_text("not ours")
+        output = file / "output"
+        assert f"{output}: {file} is a file" in said(capsys, 2, *self.command(output))
 
     def test_a_state_that_is_no_ledger(self, tmp_path: Path, capsys: Captured) -> None:
         state = tmp_path / "state"

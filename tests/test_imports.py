@@ -40,6 +40,7 @@ COMMON = {
     "durable",
     "errors",
     "failpoints",
+    "letters",
     "nfkc",
     "option_list",
     "options",

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from pipeline import cli, sender
 from pipeline.broker import Limits
 from pipeline.cli import main
-from pipeline.errors import UsageError
 from pipeline.records import DeadLetter
-from pipeline.replay import MAX_SAID, Wanted, mended, parsed_time
+from pipeline.replay import MAX_SAID, mended
 from pipeline.replayed import NAME, Marks
 from pipeline.sender import Sending, create_missing
 from pipeline.sinks.files import Form
@@ -346,6 +345,7 @@ class TestFailures:
             (["--since", "99999999w"], "is neither"),
             (["--until", ""], None),
             (["--since", "1h", "--until", "2h"], "--since must be before --until"),
+            (["--stage", "foo"], "invalid choice: 'foo'"),
             (["--limit", "0"], "must be at least 1"),
             (["--attribute", "x"], "KEY=VALUE"),
             (["--attribute", "data=x"], "'data' cannot be sent"),
@@ -432,33 +432,3 @@ def test_mending(attributes: dict[str, str], instead: dict[str, str]) -> None:
             assert result[name] == value
     assert len(result) <= len(attributes) + len(instead) + 1
     assert mended(result, {}, "next") == {**result, "replayed_from": "next"}
-
-
-@given(st.datetimes())
-def test_a_time_is_read_as_written(time: dt.datetime) -> None:
-    assert parsed_time(time.isoformat(), NOON) == time.replace(tzinfo=dt.timezone.utc)
-    utc = f"{time.isoformat()}Z"
-    assert parsed_time(utc, NOON) == time.replace(tzinfo=dt.timezone.utc)
-
-
-@given(st.text(max_size=30))
-def test_any_other_text_is_a_usage_error(text: str) -> None:
-    try:
-        time = parsed_time(text, NOON)
-    except UsageError:
-        return
-    assert time.tzinfo is dt.timezone.utc
-
-
-@given(st.integers(0, 10_000), st.sampled_from("smhdw"))
-def test_a_span_goes_back_from_now(number: int, unit: str) -> None:
-    seconds = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}[unit]
-    assert NOON - parsed_time(f"{number}{unit}", NOON) == dt.timedelta(seconds=number * seconds)
-
-
-@given(st.integers(-3, 3), st.integers(-3, 3))
-def test_since_is_in_and_until_is_out(since: int, until: int) -> None:
-    wanted = Wanted(since=NOON + since * HOUR, until=NOON + until * HOUR)
-    for hour in range(-3, 4):
-        letter = dead_letter("l", failed_at=NOON + hour * HOUR)
-        assert wanted.takes(letter) == (since <= hour < until)

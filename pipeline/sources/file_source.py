@@ -8,7 +8,7 @@ if it was written. There is nothing to acknowledge and no position to keep.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from apache_beam.pvalue import PBegin, PCollection
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Timestamp
 
 from pipeline.errors import Failed
+from pipeline.letters import Wanted
 from pipeline.option_list import MB
 from pipeline.options import ArticleOptions
 from pipeline.sources.files import (
@@ -34,14 +35,19 @@ from pipeline.sources.files import (
 BUNDLE_BYTES = 32 * MB
 
 
-def read_options(options: ArticleOptions) -> ReadOptions:
-    """How files are read, by the options of a run."""
+def read_options(options: ArticleOptions, letters: Wanted) -> ReadOptions:
+    """How files are read, by the options of a run.
+
+    Args:
+        letters: of those dead letters that are asked for, which of them there still are to take.
+    """
     return ReadOptions(
         max_message_bytes=options.max_message_bytes,
         max_expanded_bytes=options.max_expanded_bytes,
         max_expansion_ratio=options.max_expansion_ratio,
         csv_columns=options.csv_columns or {},
         reprocess=bool(options.reprocess),
+        letters=letters,
     )
 
 
@@ -125,7 +131,9 @@ class FileReader(UnboundedReader):
         self._drain = source.drain
         self._bundle_bytes = source.bundle_bytes
         self._position = source.position
-        self._entries = entries(source.files, source.options, source.share, source.position)
+        self._entries = entries(
+            *(source.files, source.options, source.share, source.position), source.drain.is_set
+        )
         self._current: Entry | None = None
         self._bytes = 0
         self._ended = False
@@ -149,6 +157,10 @@ class FileReader(UnboundedReader):
         except Exception as error:
             self._failure = Failed(f"reading the input failed: {type(error).__name__}: {error}")
             raise self._failure from error
+        if self._drain.is_set():
+            # It may have cut the file short in the middle of an entry.
+            self._ended, self._current = True, None
+            return False
         if self._current is None:
             self._ended = self._position.ended = True
             return False
@@ -179,23 +191,23 @@ def entries(
     options: ReadOptions,
     share: tuple[int, int],
     position: Position,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Generator[Entry, None, None]:
     """The entries of `files` that are in a `share`, noting in `position` how far it has come.
 
     The share begins with another block in each file, or else the first reader would have all the
-    entries of small files.
+    entries of small files. `stopped` is that of `read_file`.
     """
     number, of = share
     for index, file in enumerate(files):
         first = (number - index) % of
-        if file.kind in ONE_ENTRY_KINDS or file.kind == UNKNOWN:
-            # What an unknown file is shows when it is read: one reader has the whole of it.
-            mine = read_file(file, replace(options, share=(0, 1))) if first == 0 else iter(())
-        else:
-            mine = read_file(file, replace(options, share=(first, of)))
-        for entry in mine:
-            position.within = min(entry.position, file.size)
-            yield entry
+        # What an unknown file is shows when it is read: one reader has the whole of it.
+        whole = file.kind in ONE_ENTRY_KINDS or file.kind == UNKNOWN
+        if not whole or first == 0:
+            here = replace(options, share=(0, 1) if whole else (first, of))
+            for entry in read_file(file, here, stopped):
+                position.within = min(entry.position, file.size)
+                yield entry
         position.before += file.size
         position.within = 0
 

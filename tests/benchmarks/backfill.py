@@ -3,11 +3,15 @@
 The bare loop reads the same file and calls `nlp.pipe` with the same model, in as many processes as
 cores. The stock pipeline is what one writes with Beam alone: ReadFromText, `nlp(text)` for each
 element, WriteToAvro, on Beam's local runner as it is.
+
+The memory is that of all processes of a backfill together, each page once (proportional set size).
 """
 
 from __future__ import annotations
 
+import gc
 import gzip
+import itertools
 import json
 import os
 import random
@@ -24,13 +28,14 @@ from typing import Any
 from pipeline.samples.stories import story
 from pipeline.transforms.model_handler import BATCH_ARTICLES
 from pipeline.transforms.spacy_model import load_model
-from tests.benchmarks.memory import resident
+from tests.benchmarks.memory import proportional
 from tests.benchmarks.side_by_side import Barrier, timed
 
 ROUNDS = 3
-# Articles by message asked for: memory is about many, and entities cost much.
+# Articles by message asked for: memory is about many.
 MANY, SOME, FEW = 5, 1 / 2, 1 / 20
-LOOKS = 10
+# At the very end there may be no process left to look at.
+LOOKS = [*(tenth / 10 for tenth in range(1, 10)), 0.99]
 LOOK_SECONDS = 0.1
 
 
@@ -41,10 +46,17 @@ def main(messages: int) -> None:
 
 
 def _memory(folder: Path, articles: int) -> None:
+    cores = len(os.sched_getaffinity(0))
     file = made(folder / "many.jsonl.gz", articles)
-    print(f"\nbackfill: {articles} articles in one .jsonl.gz, --no_entities, one process")
-    print(f"{'articles':>12}{'MB':>9}{'ratio':>8}", flush=True)
-    _called(f"remember({str(file)!r}, {articles})")
+    size = file.stat().st_size / 1e6
+    print(f"\nbackfill: {articles} articles in one .jsonl.gz of {size:.0f} MB, default options")
+    print(f"{'articles':>12}{'articles/s':>12}{'MB':>9}{'ratio':>8}", flush=True)
+    whole = float(_called(f"remember({str(file)!r}, {articles})")[-1])
+    loop = float(_called(f"bare({str(file)!r}, {cores})")[-1])
+    print(f"{'':42}{'seconds':>24}{'articles/s':>12}")
+    _row("bare nlp.pipe over the lines", [loop], articles)
+    _row("backfill, default options", [whole], articles)
+    print(f"{'ratio to the bare loop':66}{loop / whole:12.2f}", flush=True)
 
 
 def _speed(folder: Path, articles: int, few: int) -> None:
@@ -94,10 +106,10 @@ def _called(call: str) -> list[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    lines = done.stdout.splitlines()
-    if call.startswith("remember"):
-        print(done.stdout, end="", flush=True)
-    return lines
+    *shown, last = done.stdout.splitlines()
+    for line in shown:
+        print(line, flush=True)
+    return [last]
 
 
 def launched(file: str, **options: Any) -> Any:
@@ -119,31 +131,32 @@ def backfill(file: str) -> None:
 
 
 def remember(file: str, articles: int) -> None:
-    """Prints what a backfill in this process holds, each time that a tenth is done."""
+    """As `backfill`; and before, what all its processes held each time that a tenth was done."""
     from pipeline import backfill as module
     from pipeline.watch.summary import Summary
 
-    held: list[tuple[int, float]] = []
-    done, ended = [0], threading.Event()
+    held: list[tuple[int, float, float]] = []
+    done, ended, began = [0], threading.Event(), time.monotonic()
 
     def report(summary: Summary) -> None:
         done[0] = summary.received
 
     def look() -> None:
         while not ended.wait(LOOK_SECONDS):
-            if done[0] >= (len(held) + 1) * articles / LOOKS:
-                held.append((done[0], resident(os.getpid())))
+            if len(held) < len(LOOKS) and done[0] >= LOOKS[len(held)] * articles:
+                held.append((done[0], time.monotonic() - began, proportional(os.getpid())))
 
     thread = threading.Thread(target=look)
     thread.start()
     with tempfile.TemporaryDirectory() as folder:
-        options = {"input": [file], "output": folder, "no_progress": True, "no_entities": True}
-        summary = module.launch({**options, "processes": "1"}, report=report)
-    held.append((summary.received, resident(os.getpid())))
+        options = {"input": [file], "output": folder, "no_progress": True}
+        summary = module.launch(options, report=report)
     ended.set()
     thread.join()
-    for number, memory in held:
-        print(f"{number:12}{memory:9.1f}{memory / held[0][1]:8.2f}")
+    assert summary.articles == articles, summary
+    for number, seconds, memory in held:
+        print(f"{number:12}{number / seconds:12.0f}{memory:9.0f}{memory / held[0][2]:8.2f}")
+    print(summary.seconds)
 
 
 def bare(file: str, processes: int) -> None:
@@ -153,7 +166,10 @@ def bare(file: str, processes: int) -> None:
 
 def _loop(place: int, processes: int, barrier: Barrier, file: str) -> None:
     nlp = load_model()._nlp
-    list(nlp.pipe(list(_texts(file, 0, 1))[:10]))
+    list(nlp.pipe(itertools.islice(_texts(file, 0, 1), 10)))
+    # Else the loop looks at the model each time it looks for garbage; the pipeline does not.
+    gc.collect()
+    gc.freeze()
     barrier.wait()
     for doc in nlp.pipe(_texts(file, place, processes), batch_size=BATCH_ARTICLES):
         _ = doc.ents

@@ -6,12 +6,14 @@ meets, unless it is told when to forget.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import string
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.transforms.model_handler import BATCH_ARTICLES
@@ -76,3 +78,22 @@ def resident(pid: int) -> float:
     """The memory that a process has, in megabytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def proportional(pid: int) -> float:
+    """The memory that a process and all below it have, in megabytes; what several share once."""
+    kilobytes = 0
+    for one in _tree(pid):
+        # One may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = Path(f"/proc/{one}/smaps_rollup").read_text()
+            kilobytes += int(text.split("\nPss:")[1].split()[0])
+    return kilobytes * 1024 / 1e6
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _tree(int(child))

@@ -14,6 +14,7 @@ from typing import Any
 import fastavro
 import pytest
 
+from pipeline.backfill import launch
 from pipeline.samples import SampleMessage
 from tests.endtoend.commands import Queue, counts, message_ids, records
 from tests.faults.backfill import Backfill, comparable, corpus, differences, strike, verified
@@ -21,6 +22,7 @@ from tests.waiting import eventually
 
 PATIENCE_SECONDS = 240.0
 QUICK = ("--no_entities", "--no_progress", "--roll_seconds", "1")
+LETTERS = "dead_letters"
 ONE = (*QUICK, "--processes", "1")
 
 
@@ -226,12 +228,49 @@ class TestReprocessing:
         assert sorted(old.rglob("*")) == before
 
     def test_dead_letters_are_tried_again(self, old: Path) -> None:
-        """Straight back into their output, with what they came with."""
-        done = command("backfill", "--input", old / "dead_letters", "--output", old, *ONE)
+        """Straight back into their output, with what they came with; each of them once."""
+        given = ("backfill", "--input", old / "dead_letters", "--output", old, *ONE)
+        done = command(*given)
         assert said(done) == "2 messages: 0 articles, 0 duplicates, 2 dead letters, 0 redelivered"
         letters = records(old, "dead_letters")
         keys = {one["message_id"] for one in letters}
         replayed = [one for one in letters if "replayed_from" in one["attributes"]]
         assert len(replayed) == 2
         assert {one["attributes"]["replayed_from"] for one in replayed} <= keys
+
+        # What has been replayed is left alone; what failed again is offered anew.
+        done = command(*given)
+        assert said(done).startswith("2 messages: 0 articles, 0 duplicates, 2 dead letters, ")
+        assert "2 dead letters of " in done.stderr
+        assert " left out: replayed before, or not asked for" in done.stderr
+        again = [one for one in records(old, "dead_letters") if one not in letters]
+        assert {one["attributes"]["replayed_from"] for one in again} == {
+            one["message_id"] for one in replayed
+        }
         assert verified(old) == ""
+
+    def test_of_dead_letters_those_that_are_asked_for(self, old: Path, tmp_path: Path) -> None:
+        def launched(output: Path, **options: Any) -> None:
+            given = {"input": [str(old / LETTERS)], "output": str(output), "no_entities": True}
+            launch({**given, "processes": "1", "no_progress": True, **options})
+
+        def taken(**options: Any) -> list[str]:
+            output = tmp_path / f"new{len(list(tmp_path.iterdir()))}"
+            launched(output, **options)
+            return sorted(one["attributes"]["replayed_from"] for one in records(output, LETTERS))
+
+        letters = {one["error_type"]: one["message_id"] for one in records(old, LETTERS)}
+        assert letters.keys() == {"invalid_json", "unreadable_file"}
+        both = sorted(letters.values())
+        assert taken(error_type=["unreadable_file"]) == [letters["unreadable_file"]]
+        assert taken(stage=["entities"]) == []
+        assert taken(stage=["entities", "decode"], until="0s") == both
+        assert taken(since="2020-01-01", until="2020-01-02") == []
+        # Taken straight back into their own output, they are marked there.
+        launched(old)
+        anew = sorted({one["message_id"] for one in records(old, LETTERS)} - {*both})
+        assert taken() == anew
+        assert taken(again=True) == sorted([*both, *anew])
+        given = ("--input", old / LETTERS, "--output", tmp_path / "dry", "--dry_run")
+        total = command("backfill", *given).stdout.splitlines()[-1].split()
+        assert total[2] == str(len(anew)) == "2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import threading
@@ -58,6 +59,21 @@ def handed_on(reader: FileReader) -> list[Entry]:
     return found
 
 
+class _SetWhenAsked(threading.Event):
+    """Set by somebody while it is looked at for the n-th time."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self._at = at
+
+    def is_set(self) -> bool:
+        self.asked += 1
+        if self.asked == self._at:
+            self.set()
+        return super().is_set()
+
+
 class TestReading:
     def test_every_entry_in_the_order_of_the_files(self, tmp_path: Path) -> None:
         lines(tmp_path / "b.jsonl", 3, start=2)
@@ -96,10 +112,24 @@ class TestReading:
         assert reader.get_watermark() == MAX_TIMESTAMP
         assert 0 < source.position.done < 1
 
+    @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz", ".csv", ".warc"])
+    def test_draining_ends_a_file_that_gives_nothing(self, tmp_path: Path, ending: str) -> None:
+        """It may have gigabytes of blank lines; and what is cut off there is no dead letter."""
+        drain = _SetWhenAsked(4)
+        path = tmp_path / f"a{ending}"
+        blank = b"\n" * 8_000_000
+        path.write_bytes(gzip.compress(blank) if ending.endswith(".gz") else blank)
+        source = FileSource(find_files([str(path)]), drain=drain)
+        reader = source.create_reader(None, None)
+        assert not reader.start()
+        assert drain.asked < 8
+        assert reader.get_watermark() == MAX_TIMESTAMP
+        assert source.position.done < 1
+
     def test_a_failure_is_no_end(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Beam tries a bundle again, and a generator that has raised is empty."""
 
-        def broken(file: InputFile, options: ReadOptions) -> Iterator[Entry]:
+        def broken(*of: Any) -> Iterator[Entry]:
             yield Entry(Message(b"", "1"))
             raise RuntimeError("no such page")
 
@@ -127,7 +157,7 @@ class TestReading:
     def test_closing_closes_the_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         closed = []
 
-        def endless(file: InputFile, options: ReadOptions) -> Iterator[Entry]:
+        def endless(file: InputFile, *how: Any) -> Iterator[Entry]:
             try:
                 while True:
                     yield Entry(Message(b"", "1"))

@@ -107,18 +107,52 @@ class TestFinding:
         assert names(tmp_path, "") == ["folder.json/a.json"]
         assert names(tmp_path, "**/*.json") == ["folder.json/a.json"]
 
-    def test_links(self, tree: Path) -> None:
-        (tree / "link.json").symlink_to(tree / "a.jsonl")
+    def test_a_link_is_the_file_it_leads_to(self, tree: Path) -> None:
+        (tree / "a-link.json").symlink_to(tree / "a.jsonl")
         (tree / "circle").symlink_to(tree)
-        (tree / "deep" / "other").symlink_to(tree / "deep" / "er")
-        assert names(tree, "") == [
-            "a.jsonl",
-            "b.json.gz",
-            "deep/d.txt",
-            "deep/er/c.csv",
-            "deep/other/c.csv",
-            "link.json",
-        ]
+        (tree / "deep" / "an-other").symlink_to(tree / "deep" / "er")
+        assert names(tree, "") == ["a.jsonl", "b.json.gz", "deep/d.txt", "deep/er/c.csv"]
+        assert names(tree, "a-link.json", "a.jsonl") == ["a.jsonl"]
+
+    def test_a_link_is_called_as_it_is_where_it_leads_outside(self, tree: Path) -> None:
+        """Where it leads may change, as a mounted ConfigMap's does, and the file stay the same."""
+        outside = tree / "_outside"
+        outside.write_bytes(b"{}")
+        for name in ("deep/z.jsonl", "deep/y.jsonl"):
+            (tree / name).symlink_to(outside)
+        assert names(tree, "deep/z.jsonl") == ["deep/z.jsonl"]
+        assert names(tree, "deep/z.jsonl", "deep/y.jsonl") == ["deep/y.jsonl"]
+        assert names(tree, "deep/y.jsonl", "deep/z.jsonl") == ["deep/y.jsonl"]
+
+    def test_what_is_not_wanted_is_left_out(self, tree: Path) -> None:
+        asked = []
+
+        def wanted(base: str, path: str) -> bool:
+            asked.append((base, Path(path).name))
+            return path.endswith(".csv")
+
+        (found,) = find_files([f"{tree}/d*/**"], wanted=wanted)
+        assert found.path == f"{tree}/deep/er/c.csv"
+        assert sorted(asked) == [(str(tree), "c.csv"), (str(tree), "d.txt")]
+        with pytest.raises(UsageError, match="matches no file"):
+            find_files([str(tree / "a.jsonl")], wanted=wanted)
+
+    def test_pipes_and_devices(self, tree: Path) -> None:
+        os.mkfifo(tree / "pipe.json")
+        assert "pipe.json" not in names(tree, "")
+        for path in (tree / "pipe.json", "/dev/zero"):
+            with pytest.raises(UsageError, match="is a pipe or a device"):
+                find_files([str(path)])
+
+    def test_a_pipe_in_the_place_of_a_file(self, tree: Path) -> None:
+        """Opening it would wait for somebody to write into it."""
+        (file,) = find_files([str(tree / "a.jsonl")])
+        (tree / "a.jsonl").unlink()
+        os.mkfifo(tree / "a.jsonl")
+        (entry,) = read_file(file, ReadOptions())
+        assert entry.problem is not None
+        assert entry.problem.error_type == "unreadable_file"
+        assert "no ordinary file any more" in entry.problem.text
 
     def test_on_a_store(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """As FileSystems answers for gs://: a listing of objects, folders among them."""

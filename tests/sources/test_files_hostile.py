@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tempfile
 from dataclasses import replace
@@ -11,7 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources.files import KINDS, ONE_ENTRY_KINDS, InputFile, ReadOptions, read_file
+from pipeline.sources.files import (
+    KINDS,
+    ONE_ENTRY_KINDS,
+    InputFile,
+    ReadOptions,
+    opening,
+    parquet,
+    read_file,
+)
 from pipeline.sources.files.entries import KEPT_BYTES
 from pipeline.sources.files.finding import kind_of
 from tests.sources.made_files import COMPRESSIONS, GOOD
@@ -97,3 +106,48 @@ def damaged(data: bytes, seed: int) -> bytes:
         if not out:
             break
     return bytes(out)
+
+
+class _Gone(Exception):
+    """What a store raises may be of any class."""
+
+
+class _Failing(io.BytesIO):
+    """A file of a store that fails after so many bytes."""
+
+    def __init__(self, data: bytes, after: int) -> None:
+        super().__init__(data)
+        self._after = after
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        rest = self._after - self.tell()
+        if rest <= 0:
+            raise _Gone("the store is gone")
+        return super().read(rest if size is None or size < 0 else min(size, rest))
+
+
+@pytest.mark.parametrize("ending", sorted(COMPRESSIONS))
+@pytest.mark.parametrize("kind", KINDS)
+@given(part=st.floats(0, 1))
+@settings(max_examples=20, deadline=None)
+def test_a_store_that_fails_is_said_and_what_came_before_stays(
+    kind: str, ending: str, part: float
+) -> None:
+    whole = COMPRESSIONS[ending](GOOD[kind])
+    # Parquet is read from its end, once the first bytes were looked at.
+    at_once = kind == "parquet" and ending == ""
+    after = 0 if at_once else int(part * len(whole))
+    file = InputFile("/file", len(whole), kind, COMPRESSION[ending])
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (opening, parquet):
+            patch.setattr(module, "open_stored", lambda path: io.BytesIO(whole))
+        good = [entry.message for entry in read_file(file, ReadOptions())]
+        for module in (opening, parquet):
+            patch.setattr(module, "open_stored", lambda path: _Failing(whole, after))
+        *before, last = read_file(file, ReadOptions())
+    assert [entry.message for entry in before] == good[: len(before)]
+    assert not any(entry.problem for entry in before)
+    assert last.problem is not None
+    assert last.problem.error_type == "unreadable_file"
+    assert "the store is gone" in last.problem.text
+    assert str(last.problem.exception_class).endswith("_Gone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -24,14 +25,17 @@ _COMPUTED = ("entities", "tags", "near_duplicate", "processing", "language", "at
 # They say what the payload was, which is JSON now.
 _OF_THE_PAYLOAD = ("content_type", "content_encoding")
 
-Convert = Callable[[str, dict[str, Any], int], Entry]
+Convert = Callable[[str, dict[str, Any], int], Entry | None]
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_avro(stored: Stored, maker: Maker, options: ReadOptions) -> Iterator[Entry]:
     """One entry for each record; for a block that cannot be read, one for the whole of it.
 
     A record of our own dead_letters/ gives the message it holds, with the attribute
-    `replayed_from`; one of our own articles/ carries its article.
+    `replayed_from`, where it is one of `options.letters`; one of our own articles/ carries its
+    article.
     """
     file = Marked(stored.data)
     if not stored.data.peek(1) and stored.failure is None:
@@ -60,6 +64,11 @@ def read_avro(stored: Stored, maker: Maker, options: ReadOptions) -> Iterator[En
             break
         blocks += 1
         number = yield from rows.of(block, blocks, number, stored)
+    if rows.left_out:
+        _LOG.info(
+            "%d dead letters of %s left out: replayed before, or not asked for",
+            *(rows.left_out, stored.path),
+        )
     if stored.failure is not None and maker.mine():
         where = f"block {blocks + 1} (from record {number + 1})"
         yield maker.failed(where, b"", stored.failure, stored.position)
@@ -74,12 +83,13 @@ def _broken_file(maker: Maker, stored: Stored, where: str, error: Exception) -> 
 
 
 class _Rows:
-    """The records in the blocks of one file."""
+    """The records in the blocks of one file; `left_out` counts those that are not wanted."""
 
     def __init__(self, header: Header, maker: Maker, options: ReadOptions) -> None:
         self._maker = maker
         self._options = options
         self._codec = header.codec
+        self.left_out = 0
         own = _own_kind(header.schema)
         written = _with_maps(header.schema) if own else header.schema
         self._written: Any = fastavro.parse_schema(written)
@@ -112,7 +122,9 @@ class _Rows:
                 row = fastavro.schemaless_reader(file, self._written, self._wanted)
                 number += 1
                 if self._maker.mine():
-                    yield self._entry(row, number, data[start : file.tell()], stored.position)
+                    entry = self._entry(row, number, data[start : file.tell()], stored.position)
+                    if entry is not None:
+                        yield entry
             if file.tell() != len(data):
                 raise Broken("torn_file", "it holds more than the records that it says it has")
         except Exception as error:  # noqa: BLE001 - becomes an entry; fastavro raises what it meets
@@ -126,7 +138,7 @@ class _Rows:
             number = max(number, first - 1 + min(block.records, options.max_block_bytes))
         return number
 
-    def _entry(self, row: Any, number: int, data: bytes, position: int) -> Entry:
+    def _entry(self, row: Any, number: int, data: bytes, position: int) -> Entry | None:
         where = f"record {number}"
         try:
             # Before it is made JSON, which takes many times as much: numbers have a byte each.
@@ -165,8 +177,11 @@ class _Rows:
         )
         return replace(entry, article=article, message=message)
 
-    def _dead_letter(self, where: str, row: dict[str, Any], position: int) -> Entry:
+    def _dead_letter(self, where: str, row: dict[str, Any], position: int) -> Entry | None:
         letter = from_avro(DeadLetter, row)
+        if not self._options.letters.takes(letter):
+            self.left_out += 1
+            return None
         return self._maker.entry(
             where,
             letter.payload,

@@ -118,7 +118,7 @@ def _header(
         if source.torn:
             raise stored.failure or Broken("torn_file", "the file ends within the first row")
         _check(columns, options)
-    except (Broken, csv.Error, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - becomes an entry, whatever csv or the store raised
         if not maker.mine():
             return None
         error_type = error.error_type if isinstance(error, Broken) else "unreadable_file"

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.letters import EVERY, Wanted
 from pipeline.option_list import MB as MB
 from pipeline.records import Article, Message
 
@@ -84,6 +85,7 @@ class ReadOptions:
             many entries it gets every n-th block of `BLOCK_ENTRIES`. A file of one entry is read
             whole: share those out by file.
         reprocess: records of our own articles/*.avro keep message_id, publish_time and attributes.
+        letters: which records of our own dead_letters/*.avro to read.
         max_block_bytes: of a block of an Avro file, expanded: it is held whole.
         max_footer_bytes: of the footer of a Parquet file, held whole too.
         max_spooled_bytes: of a compressed Parquet file, which is expanded into a temporary file.
@@ -96,6 +98,7 @@ class ReadOptions:
     csv_columns: Mapping[str, str] = field(default_factory=dict)
     share: tuple[int, int] = (0, 1)
     reprocess: bool = False
+    letters: Wanted = EVERY
     max_block_bytes: int = 32 * MB
     max_footer_bytes: int = 64 * MB
     max_spooled_bytes: int = 20_000 * MB

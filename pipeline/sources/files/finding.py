@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from apache_beam.io.filesystem import FileSystem
 from apache_beam.io.filesystems import FileSystems
@@ -53,8 +53,13 @@ SNIFF_BYTES = 64 * 1024
 _LOG = logging.getLogger(__name__)
 
 
-def find_files(patterns: Sequence[str], *, kind: str | None = None) -> list[InputFile]:
-    """The files that match, sorted by path, each once.
+def find_files(
+    patterns: Sequence[str],
+    *,
+    kind: str | None = None,
+    wanted: Callable[[str, str], bool] = lambda base, path: True,
+) -> list[InputFile]:
+    """The files that match, sorted by path, each once, however many links lead to it.
 
     A pattern is a file, a folder (everything below it is meant), or has `*`, `?`, `[…]` (within a
     name) and `**` (across folders), on this machine or anywhere Beam's FileSystems reads
@@ -63,6 +68,8 @@ def find_files(patterns: Sequence[str], *, kind: str | None = None) -> list[Inpu
 
     Args:
         kind: what all of them are; by default their endings say it, or else their first bytes.
+        wanted: whether to take the file at a path; is told the folder that its pattern names
+            before the first wildcard as well.
 
     Raises:
         UsageError: a pattern matches nothing or cannot be looked up, or there is no such kind.
@@ -71,13 +78,29 @@ def find_files(patterns: Sequence[str], *, kind: str | None = None) -> list[Inpu
         raise UsageError(f"there is no kind {kind!r} of files; use one of {', '.join(KINDS)}")
     found: dict[str, int] = {}
     for pattern in patterns:
-        matched = list(_matching(pattern))
+        base = folder_of(pattern)
+        matched = [one for one in _matching(pattern) if wanted(base, one[0])]
         if not matched:
             raise UsageError(
-                f"--input {pattern} matches no file (names that begin with . or _ are left out)"
+                f"--input {pattern} matches no file (names that begin with . or _ are left out, "
+                "and so are the records of --output)"
             )
         found.update(matched)
-    return [_described(path, found[path], kind) for path in sorted(found)]
+    return [_described(path, found[path], kind) for path in _each_once(found)]
+
+
+def _each_once(paths: Iterable[str]) -> list[str]:
+    """One path for each file, sorted.
+
+    The path is a part of the ids of what is in the file: so it is the one without links where that
+    is among them, and else the first, whatever the order of the patterns.
+    """
+    kept: dict[str, str] = {}
+    for path in sorted(paths):
+        real = path if _REMOTE.match(path) else os.path.realpath(path)
+        if real not in kept or path == real:
+            kept[real] = path
+    return sorted(kept.values())
 
 
 def _described(path: str, size: int, kind: str | None) -> InputFile:
@@ -106,8 +129,21 @@ def _matching(pattern: str) -> Iterator[tuple[str, int]]:
         yield path, os.path.getsize(path)
     elif os.path.isdir(path):
         yield from _below(path, None, set())
+    elif os.path.exists(path):
+        raise UsageError(f"--input {pattern} is a pipe or a device: give an ordinary file")
     elif _GLOB.search(path):
         yield from _below(_base(path), _Glob(path), set())
+
+
+def folder_of(pattern: str) -> str:
+    """The file or folder that a pattern names before its first wildcard; absolute where it is here.
+
+    >>> folder_of("/in/2026-*/a.json")
+    '/in'
+    """
+    pattern = pattern.removeprefix("file://")
+    path = pattern if _REMOTE.match(pattern) else os.path.abspath(pattern)
+    return _base(path) if _GLOB.search(path) else path
 
 
 def _base(pattern: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import io
+import os
 import zlib
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
@@ -33,6 +35,10 @@ CHUNK_BYTES = 256 * 1024
 PIECE_BYTES = 1024 * 1024
 
 
+class Stopped(Exception):
+    """The data go on; whoever reads them shall not."""
+
+
 class Data(Protocol):
     """The bytes of a file, to be read in any portions; never more than asked for."""
 
@@ -55,7 +61,14 @@ def compression_of(head: bytes) -> str | None:
 
 
 def open_stored(path: str) -> BinaryIO:
-    """The file as it is stored. Raises OSError, or what its file system raises."""
+    """The file as it is stored.
+
+    Raises:
+        Broken: there is a pipe or a device now; opening one might never end.
+        OSError, or what its file system raises.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Broken("unreadable_file", "it is no ordinary file any more")
     opened: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
     return opened
 
@@ -70,18 +83,27 @@ class Stored:
     Args:
         path: as FileSystems knows it.
         compression: gzip, zstd or bzip2; None: as its first bytes say.
+        stopped: asked now and then; once it says so the data end, and not only between entries: a
+            file may have none for a long time.
 
     Attributes:
+        path: as given.
         data: the bytes.
         failure: why they ended too early: a `Broken`, or what the store raised.
     """
 
-    def __init__(self, path: str, compression: str | None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: str,
+        compression: str | None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.path = path
         self._compression = compression
+        self._stopped = stopped
 
     def __enter__(self) -> Stored:
-        self._raw = _Expanding(open_stored(self._path), self._compression)
+        self._raw = _Expanding(open_stored(self.path), self._compression, self._stopped)
         self.data: Data = io.BufferedReader(self._raw, CHUNK_BYTES)
         return self
 
@@ -109,11 +131,14 @@ class Stored:
 
 
 class _Expanding(io.RawIOBase):
-    def __init__(self, file: BinaryIO, compression: str | None) -> None:
+    def __init__(
+        self, file: BinaryIO, compression: str | None, stopped: Callable[[], bool]
+    ) -> None:
         self.position = 0
         self.failure: Exception | None = None
         self.compression = compression
         self._file = file
+        self._stopped = stopped
         self._started = False
         self._decoder: Any = None
         self._members = 0
@@ -145,7 +170,10 @@ class _Expanding(io.RawIOBase):
         Raises:
             Broken: torn_file, where compressed data end too early, are damaged or are followed by
                 something else; unreadable_file, where they are not compressed so.
+            Stopped: somebody wants the reading to end.
         """
+        if self._stopped():
+            raise Stopped("the reading was stopped here")
         if not self._started:
             self._fill(_MAGIC_BYTES)
             self.compression = self.compression or compression_of(self._input)

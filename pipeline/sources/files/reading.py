@@ -39,7 +39,9 @@ _READERS: dict[str, Reader] = {
 }
 
 
-def read_file(file: InputFile, options: ReadOptions) -> Iterator[Entry]:
+def read_file(
+    file: InputFile, options: ReadOptions, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Entry]:
     """Every entry of `file`, in order, as it is read.
 
     Of a kind with many entries in a file, only those in the reader's share come
@@ -48,9 +50,13 @@ def read_file(file: InputFile, options: ReadOptions) -> Iterator[Entry]:
     Nothing in the file raises; nor does a file that cannot be opened, or a store that fails: each
     gives an entry with a problem. The rest of a file that could not be read to its end is read
     when it is read again: the ids of its entries are the same each time.
+
+    Args:
+        stopped: asked now and then, also where a file has no entry for a long time. Once it says
+            so the file ends, with an entry that says it was stopped and is to be thrown away.
     """
     maker = Maker(file, options, shared=file.kind not in ONE_ENTRY_KINDS)
-    stored = Stored(file.path, file.compression)
+    stored = Stored(file.path, file.compression, stopped)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(stored)
