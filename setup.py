@@ -55,11 +55,18 @@ setup(
         "warcio>=1.7,<2",
     ],
     extras_require={
+        # Backfills from gs://: what Beam's file system for it needs of the much that
+        # `apache-beam[gcp]` brings, in the versions it names. Without google-auth-httplib2 Beam
+        # takes no credentials and asks the store as nobody, with no more than a warning.
+        "gcs": ["google-auth-httplib2>=0.1,<0.3", "google-cloud-storage>=2.18.2,<4"],
         # The ledger for runs on several machines (--state redis://…).
         "redis": ["redis>=5,<8"],
         "dev": [
             # `make eval-dedup` compares with it.
             "datasketch>=2,<3",
+            # As in `gcs`.
+            "google-auth-httplib2>=0.1,<0.3",
+            "google-cloud-storage>=2.18.2,<4",
             "grpc-stubs>=1.53",
             "hypothesis>=6.100",
             # The manifests in deploy/ against the schemas of Kubernetes, offline.

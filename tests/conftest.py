@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from hypothesis import settings
 
 from pipeline.compressed import GZIP_MAGIC
 from tests.brokers import EmulatorMissingError, embedded_broker, google_emulator
 from tests.redis_server import RedisMissingError, RedisServer, redis_server
+
+# What takes how long is measured in tests/benchmarks; a busy machine is no error.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED_SAMPLE = (
     Path(__file__).resolve().parents[2] / "shared" / "samples" / "article_putin_xi_2025-01-21.txt"

@@ -7,7 +7,7 @@ from typing import Any
 import fastavro
 import pipeline.schemas as schemas
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import (
@@ -108,17 +108,14 @@ def through_avro(kind: str, record: Record) -> Record:
 
 
 class TestThroughAvro:
-    @settings(deadline=None)
     @given(ARTICLES)
     def test_an_article_comes_back(self, record: Article) -> None:
         assert through_avro("articles", record) == record
 
-    @settings(deadline=None)
     @given(DUPLICATES)
     def test_a_duplicate_comes_back(self, record: Duplicate) -> None:
         assert through_avro("duplicates", record) == record
 
-    @settings(deadline=None)
     @given(DEAD_LETTERS)
     def test_a_dead_letter_comes_back(self, record: DeadLetter) -> None:
         assert through_avro("dead_letters", record) == record

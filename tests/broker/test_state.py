@@ -323,4 +323,4 @@ class BacklogMachine(RuleBasedStateMachine):
 
 
 TestBacklogMachine = BacklogMachine.TestCase
-TestBacklogMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestBacklogMachine.settings = settings(max_examples=150, stateful_step_count=40)

@@ -13,7 +13,7 @@ from pipeline.samples import SampleMessage, generate
 from tests.endtoend.commands import Queue, counts, expected, message_ids, records
 from tests.waiting import eventually
 
-BACKLOG = 20_000
+BACKLOG = 8_000
 
 
 def test_the_sample_article(queue: Queue, tmp_path: Path, sample_path: Path) -> None:

@@ -137,7 +137,7 @@ class TestVerdicts:
 
 
 class TestRaces:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         order=st.permutations(range(2 * COPIES)),
         cuts=st.sets(st.integers(1, 2 * COPIES - 1)),

@@ -79,7 +79,7 @@ class TestNear(test_near.TestVerdicts):
 
 
 class TestNearRaces:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         order=st.permutations(range(2 * test_near.COPIES)),
         cuts=st.sets(st.integers(1, 2 * test_near.COPIES - 1)),
@@ -301,7 +301,6 @@ def test_any_order_of_steps(redis_running: RedisServer) -> None:
         settings=settings(
             max_examples=30,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         ),
     )

@@ -37,7 +37,7 @@ def many() -> list[SampleMessage]:
 
 
 @given(seed=st.integers(), n=st.integers(0, 150), more=st.integers(0, 60))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_same_seed_same_messages_and_more_only_adds(seed: int, n: int, more: int) -> None:
     assert list(generate(n + more, seed))[:n] == list(generate(n, seed))
 

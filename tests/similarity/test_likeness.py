@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.similarity.likeness import likeness, same_facts, similarity
@@ -23,7 +23,6 @@ def of(text: str) -> Signature:
 
 
 class TestLikeness:
-    @settings(deadline=None)
     @given(st.integers(0, 10_000), st.floats(0, 0.5), st.integers(40, 400))
     def test_is_exact_for_texts_that_are_kept_whole(
         self, seed: int, share: float, count: int
@@ -54,7 +53,6 @@ class TestLikeness:
             assert found.cut == pytest.approx(0.5, abs=0.05)
             assert found.jaccard == pytest.approx(0.5, abs=0.06)
 
-    @settings(deadline=None)
     @given(st.integers(0, 100), st.integers(0, 100))
     def test_has_no_direction(self, one: int, other: int) -> None:
         a, b = of(story(one)), of(changed(story(other), 0.1))

@@ -186,7 +186,7 @@ class TestShares:
         assert position.before == position.all_bytes
         return found
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(of=st.integers(1, 5), sizes=st.lists(st.sampled_from([1, 99, 101, 250]), max_size=4))
     def test_they_are_the_whole_and_do_not_overlap(
         self, tmp_path_factory: pytest.TempPathFactory, of: int, sizes: list[int]

@@ -59,7 +59,7 @@ def check(kind: str, data: bytes, compression: str | None = None) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 class TestAnyBytes:
     @given(data=st.binary(max_size=2_000), compression=st.sampled_from([None, "gzip", "zstd"]))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_of_chance(self, kind: str, data: bytes, compression: str | None) -> None:
         check(kind, data, compression)
 
@@ -68,7 +68,7 @@ class TestAnyBytes:
         ending=st.sampled_from(sorted(COMPRESSIONS)),
         inside=st.booleans(),
     )
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
     def test_a_good_file_with_damage(self, kind: str, seed: int, ending: str, inside: bool) -> None:
         """Bytes changed, cut out, doubled or put in, before it is compressed or after."""
         pack = COMPRESSIONS[ending]
@@ -76,14 +76,14 @@ class TestAnyBytes:
         check(kind, data, COMPRESSION[ending])
 
     @given(st.text(alphabet='{}[]"\\,:;\t\r\n\0a1é\ufeff', max_size=1_000))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_texts(self, kind: str, text: str) -> None:
         check(kind, text.encode())
         check(kind, text.encode("utf-16"))
 
 
 @given(st.binary(max_size=2_000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_file_is_of_a_kind(head: bytes) -> None:
     assert kind_of(head) in {*KINDS, "unknown"}
 
@@ -129,7 +129,7 @@ class _Failing(io.BytesIO):
 @pytest.mark.parametrize("ending", sorted(COMPRESSIONS))
 @pytest.mark.parametrize("kind", KINDS)
 @given(part=st.floats(0, 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_store_that_fails_is_said_and_what_came_before_stays(
     kind: str, ending: str, part: float
 ) -> None:

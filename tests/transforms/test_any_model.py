@@ -178,7 +178,7 @@ class TestThatIsMissing:
         assert f"`python -m spacy download {name}`" in str(got.value)
         assert "\n" not in str(got.value)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(st.from_regex(r"[\w./ -]{0,40}", fullmatch=True).filter(lambda name: "\n" not in name))
     def test_any_name_is_a_model_or_one_line(self, name: str) -> None:
         assert "\n" not in said_of(name)

@@ -338,7 +338,7 @@ DATA = (
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 @given(DATA, ATTRIBUTES)
 def test_whatever_comes_is_a_record_or_unreadable(data: bytes, attributes: dict[str, str]) -> None:
     article, error = attempt(data, attributes)

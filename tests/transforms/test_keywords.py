@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model import train_keywords
@@ -29,9 +29,6 @@ from pipeline.transforms.keywords import (
     VERSION,
     keywords,
 )
-
-# The first example in a process loads the tables.
-UNHURRIED = settings(deadline=None)
 
 TITLE = "Investigators discover hole in fuel tank of burnt-out China Airlines jet"
 BODY = (
@@ -370,7 +367,6 @@ LABELLED = {"Vladimir Putin": "PERSON", "Iraqi": "NORP", "Reuters": "ORG", "É":
 
 
 class TestAnyText:
-    @UNHURRIED
     @given(TEXTS, TEXTS)
     def test_tags_are_sound(self, title: str, body: str) -> None:
         found = entities(title, body, LABELLED)
@@ -387,7 +383,6 @@ class TestAnyText:
             assert any(char.isalpha() for char in tag.name)
         assert tags == keywords(title, body, found, language="en")
 
-    @UNHURRIED
     @given(TEXTS)
     def test_phrases_count_what_is_there(self, body: str) -> None:
         phrases = read_phrases("", body, entities(None, body, LABELLED))
@@ -396,7 +391,6 @@ class TestAnyText:
             assert not in_title
             assert (len(in_body) > 1) == (key in phrases.repeated)
 
-    @UNHURRIED
     @given(st.text(st.characters(exclude_categories=()), max_size=60))
     def test_any_word(self, token: str) -> None:
         word = look_up(token)

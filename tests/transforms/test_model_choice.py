@@ -161,7 +161,7 @@ class TestChoice:
             choose_models(values)
         assert "\n" not in str(got.value)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(st.text(st.characters(exclude_categories=()), max_size=30))
     def test_any_value_is_a_choice_or_an_error(self, value: str) -> None:
         with contextlib.suppress(ValueError):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.transforms.places import MAX_EVIDENCE, countries
 
-UNHURRIED = settings(deadline=None)
 # The longest of the texts below takes a tenth of a second; one that takes time by the square of
 # its length would take minutes.
 PATIENCE_SECONDS = 10
@@ -59,7 +58,6 @@ class TestPrimary:
         body = f"{'People who nap score better. ' * 30} Peru agrees. Peruvians nap. Peru sleeps."
         assert primary("Nap well", body) == "PE"
 
-    @UNHURRIED
     @given(st.lists(st.sampled_from(["Peru", "Chile", "in Chad", "Lima", "French"]), max_size=12))
     def test_two_alike_are_none(self, words: list[str]) -> None:
         """A country that has all places of another, and the other way round, never wins."""
@@ -116,7 +114,6 @@ class TestEvidence:
         (tag,) = countries(None, "The New York Times saw Chicago; Chicago Bulls fans cheered.")
         assert (tag.count, tag.evidence) == (1, ("Chicago",))
 
-    @UNHURRIED
     @given(st.lists(st.sampled_from(["Peru", "PERU", "Lima", "Peruvians", "Cusco", "x"])))
     def test_each_form_stands_in_the_article(self, words: list[str]) -> None:
         body = ". ".join(words)

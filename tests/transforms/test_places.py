@@ -6,15 +6,12 @@ import re
 
 import pycountry
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Entity, Mention
 from pipeline.transforms.place_names import WORD, build, table
 from pipeline.transforms.places import RULES_VERSION, SCHEME, SOURCE, countries
-
-# The first example in a process loads the tables and the detector.
-UNHURRIED = settings(deadline=None)
 
 
 def codes(body: str, title: str | None = None, entities: tuple[Entity, ...] | None = None) -> str:
@@ -267,7 +264,6 @@ class TestEntities:
 
 
 class TestScore:
-    @UNHURRIED
     @given(st.integers(1, 12))
     def test_more_mentions_score_more(self, n: int) -> None:
         (less,) = countries(None, "Peru. " * n)
@@ -387,12 +383,10 @@ ALPHABET = st.sampled_from(
 
 
 class TestAnyText:
-    @UNHURRIED
     @given(st.one_of(st.none(), st.text()), st.text())
     def test_never_raises(self, title: str | None, body: str) -> None:
         countries(title, body)
 
-    @UNHURRIED
     @given(st.lists(ALPHABET, max_size=40).map(" ".join))
     def test_never_raises_on_texts_of_traps(self, text: str) -> None:
         for version in (text, text.upper(), text.lower(), text.replace(" ", "")):
@@ -400,7 +394,6 @@ class TestAnyText:
                 assert re.fullmatch("[A-Z]{2}", tag.code)
                 assert 0 < (tag.score or 0) <= 1
 
-    @UNHURRIED
     @given(st.lists(ALPHABET, max_size=30).map(" ".join))
     def test_a_country_named_plainly_is_found_whatever_follows(self, rest: str) -> None:
         found = {tag.code: tag.score or 0 for tag in countries(None, f"Peru votes.\n\n{rest}")}

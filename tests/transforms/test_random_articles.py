@@ -91,7 +91,7 @@ def through_avro(article: Article) -> Article:
     return from_avro(Article, fastavro.schemaless_reader(encoded, schema, None))  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.none() | texts(PIECE), texts(PIECE))
 @example(
     "PUTIN\r\nin 🇺🇦", "Vladimir\r\nPutin\x00 met Zoe\u0301 Kru\u0308ger 😀. Putin’s\u0301 U.N."
@@ -110,7 +110,7 @@ def test_random_text_through_model_linking_and_record(
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(texts(PIECE | BROKEN), st.integers(12, 200))
 @example("Kyiv \ud83d Vladimir \ude00Putin", 12)
 def test_cleaned_text_in_parts(shipped: SpacyModel, raw: str, limit: int) -> None:
@@ -121,7 +121,7 @@ def test_cleaned_text_in_parts(shipped: SpacyModel, raw: str, limit: int) -> Non
     check_entities(link(found, None, body), found)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(
         st.tuples(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import Article, Entity, Language, Mention, Processing, Source, Tag
@@ -23,9 +23,6 @@ from pipeline.transforms.rules import (
     compiled,
     phrases,
 )
-
-# The first example in a process loads the tables and the detector.
-UNHURRIED = settings(deadline=None)
 
 EXAMPLE = Path(__file__).parent / "data" / "rules.yaml"
 NOW = dt.datetime(2025, 1, 21, tzinfo=dt.timezone.utc)
@@ -309,13 +306,11 @@ class TestErrors:
     def test_an_empty_file_has_no_rules(self) -> None:
         assert parse_rules(b"") == parse_rules(b"# nothing\n") == ()
 
-    @UNHURRIED
     @given(st.binary(max_size=200))
     def test_any_bytes_are_rules_or_an_error(self, data: bytes) -> None:
         with contextlib.suppress(RuleError):
             parse_rules(data)
 
-    @UNHURRIED
     @given(
         st.recursive(
             st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=8)),
@@ -351,7 +346,6 @@ class TestTime:
         assert apply_rules(article("word1999"), (rule,))
         assert not apply_rules(article("word2000"), (rule,))
 
-    @UNHURRIED
     @given(st.lists(st.text(min_size=1, max_size=20).filter(lambda t: t.strip()), min_size=1))
     def test_every_phrase_compiles_and_finds_itself(self, texts: list[str]) -> None:
         expressions = phrases(texts)
@@ -359,7 +353,6 @@ class TestTime:
             data = " ".join(text.split()).encode("utf-8", "replace")
             assert any(compiled(expression).search(data) for expression in expressions)
 
-    @UNHURRIED
     @given(st.text(), st.text())
     def test_never_raises(self, title: str, body: str) -> None:
         apply_rules(article(body, title), read_rules(str(EXAMPLE)))

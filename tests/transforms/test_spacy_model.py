@@ -188,7 +188,7 @@ class TestTrim:
 
 
 class TestFind:
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(
         st.lists(st.sampled_from(PIECES), max_size=25),
         st.sampled_from([" ", "", "\n"]),
@@ -212,7 +212,7 @@ class TestFind:
             sentences = [mention.sentence or 0 for mention in mentions]
             assert sentences == sorted(sentences)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(max_size=60), st.text(max_size=60))
     def test_any_text_around_a_name(self, model: SpacyModel, before: str, after: str) -> None:
         text = f"{before} Kyiv {after}"

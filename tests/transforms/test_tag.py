@@ -9,7 +9,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.options import ArticleOptions
@@ -19,9 +19,6 @@ from pipeline.transforms.language import detect
 from pipeline.transforms.rule_file import RuleError, parse_rules, read_rules
 from pipeline.transforms.tag import Tag, tag
 from pipeline.transforms.topics import published, publisher_keywords
-
-# The first example in a process loads the tables and the detector.
-UNHURRIED = settings(deadline=None)
 
 DATA = Path(__file__).parent / "data"
 NOW = dt.datetime(2025, 1, 21, tzinfo=dt.timezone.utc)
@@ -107,7 +104,6 @@ class TestTag:
         after = tag(before, RULES)
         assert dataclasses.replace(after, tags=None) == before
 
-    @UNHURRIED
     @given(st.one_of(st.none(), st.text()), st.text())
     def test_never_raises(self, title: str | None, body: str) -> None:
         assert to_avro(tag(article(body, title), RULES))["tags"] is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.model.topic_model import FILE, FOLDER, MAX_CHARS, load, shipped, terms
@@ -21,8 +21,6 @@ from pipeline.transforms.media_topics import (
     vocabulary,
 )
 from pipeline.transforms.topics import MAX_PUBLISHED, published, topics
-
-UNHURRIED = settings(deadline=None)
 
 # One story each, of our own writing.
 STORIES = {
@@ -87,7 +85,6 @@ class TestTopics:
     def test_of_nothing_nothing(self, text: str) -> None:
         assert topics(None, text) == ()
 
-    @UNHURRIED
     @given(st.one_of(st.none(), st.text()), st.text())
     def test_never_raises(self, title: str | None, body: str) -> None:
         for one in topics(title, body):
@@ -95,7 +92,6 @@ class TestTopics:
             assert one.score is not None
             assert 0 < one.score <= 1
 
-    @UNHURRIED
     @given(
         st.lists(
             st.sampled_from(
