@@ -47,7 +47,7 @@ faults: $(STAMP) ## strike a running pipeline KILLS times over MESSAGES messages
 
 faults-backfill: $(STAMP) ## kill a backfill KILLS times over ARTICLES articles (SEED), and compare with one left alone
 	$(BIN)/python -m tests.faults.backfill --kills $(or $(KILLS),10) \
-		--articles $(or $(ARTICLES),4000) $(if $(SEED),--seed $(SEED)) $(FAULTS)
+		--articles $(or $(ARTICLES),10000) $(if $(SEED),--seed $(SEED)) $(FAULTS)
 
 model: $(STAMP) ## train the shipped entity model anew (DATA=../shared/data/ner)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pipeline.model.train \

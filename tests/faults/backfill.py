@@ -1,6 +1,6 @@
 """A backfill that is killed again and again, beside one that is left alone.
 
-    python -m tests.faults.backfill --kills 10 --articles 5000
+    python -m tests.faults.backfill --kills 10 --articles 10000
 
 prints the seed, the kills and how many records were compared. Exit code 1 where the outputs differ.
 
@@ -136,8 +136,11 @@ class Backfill:
         return [path for kind in KINDS for path in (self.output / kind).glob("*/*.avro")]
 
 
-def strike(backfill: Backfill, chance: random.Random, *, seconds: float = 1.0) -> str:
-    """Kills the backfill once, at a moment that chance chooses; says where.
+def strike(backfill: Backfill, chance: random.Random, *, seconds: float = 1.0) -> tuple[str, bool]:
+    """Kills the backfill once, at a moment that chance chooses.
+
+    Returns:
+        Which moment; and whether it came, or the backfill was done before.
 
     Args:
         seconds: within so many after a file was added, where no named moment is chosen.
@@ -149,7 +152,7 @@ def strike(backfill: Backfill, chance: random.Random, *, seconds: float = 1.0) -
     else:
         where = f"{chance.choice(MOMENTS)}=kill@{chance.randint(1, 3)}"
         struck = backfill.run(where) == -signal.SIGKILL
-    return where if struck else f"{where}: was done before"
+    return where, struck
 
 
 def comparable(output: Path) -> dict[tuple[str, str], dict[str, Any]]:
@@ -198,7 +201,7 @@ def verified(output: Path) -> str:
 def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=10, help="default: %(default)s")
-    parser.add_argument("--articles", type=int, default=5_000, help="default: %(default)s")
+    parser.add_argument("--articles", type=int, default=10_000, help="default: %(default)s")
     parser.add_argument("--processes", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--seed", type=int, help="of all chance (default: a new one)")
     args = parser.parse_args(None if arguments is None else list(arguments))
@@ -213,17 +216,27 @@ def main(arguments: Iterable[str] | None = None) -> int:
     if quiet.run() != 0:
         print(quiet.log[-1])
         return 1
-    for number in range(1, args.kills + 1):
-        print(f"{number}/{args.kills} {strike(struck, chance)}", flush=True)
-    if struck.run() != 0:
-        print(struck.log[-1])
-        return 1
-    wrong = differences(quiet.output, struck.output, content=args.processes == 1)
-    wrong += [line for line in (verified(quiet.output), verified(struck.output)) if line]
+    wrong = [line for line in (verified(quiet.output),) if line]
+    compared = kills = 0
+    while not wrong:
+        where, killed = strike(struck, chance) if kills < args.kills else ("", False)
+        kills += killed
+        if killed:
+            print(f"{kills}/{args.kills} {where}", flush=True)
+            continue
+        # Done: now or before the moment came. The kills that are left are for a new output.
+        if struck.run() != 0:
+            print(struck.log[-1])
+            return 1
+        wrong = differences(quiet.output, struck.output, content=args.processes == 1)
+        wrong += [line for line in (verified(struck.output),) if line]
+        compared += len(comparable(struck.output))
+        if wrong or kills == args.kills:
+            break
+        shutil.rmtree(struck.output)
     for line in wrong[:20]:
         print(line)
-    compared = len(comparable(quiet.output))
-    print(f"seed {seed}: {args.kills} kills, {compared} records compared, {len(wrong)} differ")
+    print(f"seed {seed}: {kills} kills, {compared} records compared, {len(wrong)} differ")
     if wrong:
         print(f"kept: {folder}")
         return 1
