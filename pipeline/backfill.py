@@ -27,6 +27,7 @@ from pipeline.processes import Processes
 from pipeline.replayed import Marks
 from pipeline.sources.file_source import read_options
 from pipeline.sources.files import InputFile, find_files
+from pipeline.sources.files.opening import REMOTE
 from pipeline.transforms.model_workers import load_early
 from pipeline.watch.summary import Summary
 
@@ -36,7 +37,7 @@ LOCAL = "DirectRunner"
 # Starting another process takes as long as reading some hundred articles.
 BYTES_WORTH_A_PROCESS = 500_000
 # The other records of an output.
-_LETTERS = re.compile(r"(?P<root>/.+)/dead_letters/ingest_date=[^/]+/[^/]+\.avro$")
+_LETTERS = re.compile(r"(?P<root>.+)/dead_letters/ingest_date=[^/]+/[^/]+\.avro$")
 _NO_ARTICLES = re.compile(r"/(?:duplicates|dead_letters)/ingest_date=[^/]+/[^/]+$")
 
 
@@ -139,10 +140,12 @@ def letters_of(
         Failed: a replay of these dead letters is at work.
     """
     wanted = _asked_for(options)
-    found = (_LETTERS.match(file.path) for file in files)
-    roots = {Path(match["root"]).resolve() for match in found if match}
-    if options["again"] or not roots:
+    if options["again"]:
         return wanted
+    paths = [match["root"] for file in files if (match := _LETTERS.match(file.path))]
+    roots = {Path(path).resolve() for path in paths if not REMOTE.match(path)}
+    if any(map(REMOTE.match, paths)):
+        logger.warning("which dead letters in a store were replayed is not known: all are taken")
     replayed: set[str] = set()
     for root in sorted(roots):
         own = root == Path(options["output"]).resolve()

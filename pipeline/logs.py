@@ -14,6 +14,8 @@ QUIET = {
     "apache_beam.io.filesystems": logging.ERROR,
     "apache_beam.runners.direct.executor": logging.CRITICAL,
     "apache_beam.options.pipeline_options": logging.ERROR,
+    # A traceback for each attempt to find Google's credentials; then Beam goes on without.
+    "apache_beam.utils.retry": logging.ERROR,
     "trafilatura": logging.CRITICAL,
     "htmldate": logging.CRITICAL,
 }

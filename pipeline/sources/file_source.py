@@ -154,11 +154,14 @@ class FileReader(UnboundedReader):
             raise self._failure
         try:
             self._current = next(self._entries, None)
+        except Failed as error:
+            self._failure = error
+            raise
         except Exception as error:
             self._failure = Failed(f"reading the input failed: {type(error).__name__}: {error}")
             raise self._failure from error
         if self._drain.is_set():
-            # It may have cut the file short in the middle of an entry.
+            # What looks like the end may be where the reading was stopped.
             self._ended, self._current = True, None
             return False
         if self._current is None:
@@ -208,6 +211,8 @@ def entries(
             for entry in read_file(file, here, stopped):
                 position.within = min(entry.position, file.size)
                 yield entry
+        if stopped():
+            return
         position.before += file.size
         position.within = 0
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.sources.files import find_files
 from tests.endtoend.commands import counts, records
 from tests.faults.backfill import verified
 from tests.waiting import eventually
@@ -222,13 +223,14 @@ class TestFolders:
         assert said(again) == "7 messages: 0 articles, 0 duplicates, 0 dead letters, 7 redelivered"
         assert counts(output) == {"articles": 4, "duplicates": 1, "dead_letters": 2}
 
-    def test_a_dry_run_lists_what_a_folder_or_a_pattern_means(
-        self, mixed: Store, tmp_path: Path
+    def test_what_a_folder_or_a_pattern_means(
+        self, mixed: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def dry(pattern: str) -> list[tuple[str, str]]:
-            return listed(
-                mixed.backfill("--input", pattern, "--output", tmp_path / "out", "--dry_run")
-            )
+        for name, value in mixed.environment().items():
+            monkeypatch.setenv(name, value)
+
+        def found(pattern: str) -> list[tuple[str, str]]:
+            return [(file.kind, file.path) for file in find_files([pattern])]
 
         whole = [
             ("jsonl", "gs://news/in/a.jsonl"),
@@ -236,12 +238,15 @@ class TestFolders:
             ("jsonl", "gs://news/in/c.jsonl.gz"),
             ("text", "gs://news/in/deep/d.txt"),
         ]
-        assert dry("gs://news/in") == whole
-        assert dry("gs://news/in/") == whole
-        assert dry("gs://news/in/*.jsonl") == whole[:1]
-        assert dry("gs://news/in/**.jsonl*") == whole[:3]
-        assert dry("gs://news/in/d*") == whole[3:]
-        assert dry("gs://news/") == [("jsonl", "gs://news/in-other/e.jsonl"), *whole]
+        assert found("gs://news/in") == whole
+        assert found("gs://news/in/") == whole
+        assert found("gs://news/in/*.jsonl") == whole[:1]
+        assert found("gs://news/in/**.jsonl*") == whole[:3]
+        assert found("gs://news/in/d*") == whole[3:]
+        assert found("gs://news/") == [("jsonl", "gs://news/in-other/e.jsonl"), *whole]
+        assert found("gs://news") == found("gs://news/")
+        dry = ("--input", "gs://news/in", "--output", tmp_path / "out", "--dry_run")
+        assert listed(mixed.backfill(*dry)) == whole
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.parametrize(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
+from google.api_core.exceptions import RetryError
 
-from pipeline.sources.files import KINDS, ONE_ENTRY_KINDS, Entry, ReadOptions, opening, read_file
+from pipeline.errors import Failed
+from pipeline.sources.files import (
+    KINDS,
+    ONE_ENTRY_KINDS,
+    Entry,
+    InputFile,
+    ReadOptions,
+    opening,
+    read_file,
+)
 from pipeline.sources.files import parquet as parquet_module
 from pipeline.transforms.decode import Limits, decode
 from tests.articles import NOON
@@ -230,25 +241,80 @@ def test_files_are_closed(
     assert all(one.closed for one in opened)
 
 
-def test_a_store_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What came before it fails is read; then a problem says what it raised."""
+ROWS_OF_100 = [{"n": n, "text": "x" * 90} for n in range(100)]
+
+
+def failing(data: bytes, error: Exception) -> Any:
+    """Opens a file that can be read to its middle."""
 
     class Failing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
-            if self.tell() >= 1_000:
-                raise ConnectionError("gone")
-            return super().read(500)
+            if self.tell() >= len(data) // 2:
+                raise error
+            return super().read(len(data) // 10)
 
-    rows = [{"n": n, "text": "x" * 90} for n in range(100)]
-    file = stored(tmp_path, "a.jsonl", jsonl(rows))
-    monkeypatch.setattr(opening, "open_stored", lambda path: Failing(jsonl(rows)))
+    return lambda path: Failing(data)
+
+
+def test_a_file_that_a_store_does_not_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What came before is read; then a problem says what it raised, and so does the log."""
+    file = stored(tmp_path, "a.jsonl", jsonl(ROWS_OF_100))
+    monkeypatch.setattr(
+        opening, "open_stored", failing(jsonl(ROWS_OF_100), PermissionError("no more"))
+    )
     found = entries(file)
-    assert objects(found) == rows[: len(found) - 1]
+    assert objects(found) == ROWS_OF_100[: len(found) - 1]
     assert len(found) > 5
     problem = found[-1].problem
     assert problem is not None
     assert (problem.error_type, problem.exception_class) == (
         "unreadable_file",
-        "builtins.ConnectionError",
+        "builtins.PermissionError",
     )
-    assert problem.text.endswith(f"of {file.path}: gone")
+    assert problem.text.endswith(f"of {file.path}: no more")
+    assert "reading failed: PermissionError: no more" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("gone"), TimeoutError("gone"), RetryError("gone", None)]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_that_is_gone_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    """All other files would be dead letters, too, one after the other and two minutes each."""
+    file = InputFile("gs://bucket/file", len(GOOD[kind]), kind, None)
+    monkeypatch.setattr(opening, "open_stored", failing(GOOD[kind], error))
+    read = []
+    with pytest.raises(Failed, match=r"does not answer: start the same command again .*gone"):
+        read.extend(read_file(file, ReadOptions()))
+    assert problems(read) == []
+
+
+def test_a_store_that_cannot_be_opened_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: str) -> Any:
+        raise ConnectionRefusedError("nobody there")
+
+    file = stored(tmp_path, "a.jsonl", jsonl(ROWS_OF_100))
+    monkeypatch.setattr(opening, "open_stored", refused)
+    with pytest.raises(Failed, match="nobody there"):
+        entries(file)
+
+
+@pytest.mark.parametrize("ending", sorted(COMPRESSIONS))
+def test_a_file_that_is_shorter_than_it_was_said_to_be(tmp_path: Path, ending: str) -> None:
+    """A store may say that a file has ended where its answer was cut off."""
+    data = COMPRESSIONS[ending](jsonl(ROWS_OF_100))
+    file = stored(tmp_path, f"a.jsonl{ending}", data)
+    whole = entries(file)
+    assert len(whole) == 100
+    short = dataclasses.replace(file, size=file.size + 1)
+    *rest, last = entries(short)
+    assert rest == whole
+    assert last.problem is not None
+    assert last.problem.error_type == "torn_file"
+    assert f"it ended after {file.size} of {file.size + 1} bytes" in last.problem.text

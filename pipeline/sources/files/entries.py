@@ -88,7 +88,8 @@ class ReadOptions:
         letters: which records of our own dead_letters/*.avro to read.
         max_block_bytes: of a block of an Avro file, expanded: it is held whole.
         max_footer_bytes: of the footer of a Parquet file, held whole too.
-        max_spooled_bytes: of a compressed Parquet file, which is expanded into a temporary file.
+        max_spooled_bytes: of a Parquet file that is compressed or in a store, and so goes through
+            a temporary file.
         max_columns: of a table. Each costs something in every row.
     """
 

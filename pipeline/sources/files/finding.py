@@ -9,13 +9,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from apache_beam.io.filesystem import FileSystem
+from apache_beam.io.filesystem import BeamIOError, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.avro_bytes import MAGIC as AVRO_MAGIC
-from pipeline.errors import UsageError
+from pipeline.errors import Failed, UsageError
 from pipeline.sources.files.entries import InputFile
-from pipeline.sources.files.opening import ENDINGS, Stored
+from pipeline.sources.files.opening import ENDINGS, REMOTE, Stored, store_is_gone
 from pipeline.sources.files.parquet import MAGIC as PARQUET_MAGIC
 
 KINDS = ("jsonl", "json", "text", "html", "warc", "avro", "parquet", "csv", "tsv")
@@ -47,7 +47,7 @@ _ENDINGS = {
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", ".crc", ".lock", "~")
 _HIDDEN = (".", "_")
 _GLOB = re.compile(r"[*?\[]")
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_BUCKET = re.compile(REMOTE.pattern + r"[^/*?\[]+")
 SNIFF_BYTES = 64 * 1024
 
 _LOG = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def find_files(
 
     Raises:
         UsageError: a pattern matches nothing or cannot be looked up, or there is no such kind.
+        Failed: a store does not answer.
     """
     if kind is not None and kind not in KINDS:
         raise UsageError(f"there is no kind {kind!r} of files; use one of {', '.join(KINDS)}")
@@ -97,7 +98,7 @@ def _each_once(paths: Iterable[str]) -> list[str]:
     """
     kept: dict[str, str] = {}
     for path in sorted(paths):
-        real = path if _REMOTE.match(path) else os.path.realpath(path)
+        real = path if REMOTE.match(path) else os.path.realpath(path)
         if real not in kept or path == real:
             kept[real] = path
     return sorted(kept.values())
@@ -110,7 +111,7 @@ def _described(path: str, size: int, kind: str | None) -> InputFile:
     if compression is not None:
         ending = os.path.splitext(stem)[1]
     known = kind or _ENDINGS.get(ending)
-    return InputFile(path, size, known or _sniffed(path, compression), compression)
+    return InputFile(path, size, known or _sniffed(path, size, compression), compression)
 
 
 # --- looking up ---------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def _matching(pattern: str) -> Iterator[tuple[str, int]]:
     pattern = pattern.removeprefix("file://")
     if not pattern:
         raise UsageError("--input is empty; give a file, a folder or a pattern")
-    if _REMOTE.match(pattern):
+    if REMOTE.match(pattern):
         yield from _remote(pattern)
         return
     path = os.path.abspath(pattern)
@@ -142,7 +143,7 @@ def folder_of(pattern: str) -> str:
     '/in'
     """
     pattern = pattern.removeprefix("file://")
-    path = pattern if _REMOTE.match(pattern) else os.path.abspath(pattern)
+    path = pattern if REMOTE.match(pattern) else os.path.abspath(pattern)
     return _base(path) if _GLOB.search(path) else path
 
 
@@ -197,6 +198,9 @@ def _below(folder: str, glob: _Glob | None, above: set[str]) -> Iterator[tuple[s
 
 def _remote(pattern: str) -> Iterator[tuple[str, int]]:
     """What FileSystems finds; a pattern is also taken for that of a folder."""
+    if _BUCKET.fullmatch(pattern):
+        # A bucket is no object: Beam refuses to look it up as one.
+        pattern += "/"
     folder = pattern.rstrip("/") + "/**"
     exact = not _GLOB.search(pattern)
     base = _base(folder)
@@ -205,8 +209,13 @@ def _remote(pattern: str) -> Iterator[tuple[str, int]]:
             (result,) = FileSystems.match([one])
         except Exception as error:
             # A file system that is unknown, no leave to read, no network: each raises its own.
-            said = " ".join(str(error).split())[:300]
-            raise UsageError(f"--input {pattern} cannot be looked up: {said}") from error
+            inner = _innermost(error)
+            said = f"--input {pattern} cannot be looked up: {' '.join(str(inner).split())[:300]}"
+            if store_is_gone(inner):
+                raise Failed(f"{said}. Start the same command again") from error
+            if pattern.startswith("gs://") and "apache-beam[gcp]" in said:
+                said = f"--input {pattern} needs pip install 'article-pipeline[gcs]'"
+            raise UsageError(said) from error
         for metadata in result.metadata_list:
             path = metadata.path
             # A store keeps folders as objects of no bytes.
@@ -214,6 +223,13 @@ def _remote(pattern: str) -> Iterator[tuple[str, int]]:
             named = exact and path == pattern
             if not path.endswith("/") and (named or not any(map(_left_out, names))):
                 yield path, metadata.size_in_bytes
+
+
+def _innermost(error: Exception) -> Exception:
+    """What was wrong, without the BeamIOErrors around it, each of which quotes the one within."""
+    while isinstance(error, BeamIOError) and error.exception_details:
+        error = next(iter(error.exception_details.values()))
+    return error
 
 
 def _left_out(name: str) -> bool:
@@ -230,10 +246,10 @@ _TITLES = frozenset(("title", "headline"))
 _BODIES = frozenset(("body", "text", "content", "articlebody", "article_body", "body_text"))
 
 
-def _sniffed(path: str, compression: str | None) -> str:
+def _sniffed(path: str, size: int, compression: str | None) -> str:
     """What the file is by its first bytes; UNKNOWN also where they cannot be read."""
     try:
-        with Stored(path, compression) as stored:
+        with Stored(path, size, compression) as stored:
             return kind_of(stored.data.read(SNIFF_BYTES))
     except Exception as error:  # noqa: BLE001 - reading it makes an entry that says why it fails
         _LOG.debug("cannot open %s to see what it is: %s", path, type(error).__name__)

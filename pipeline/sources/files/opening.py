@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bz2
 import io
+import logging
 import os
+import re
 import zlib
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import RetryError
 
 from pipeline.compressed import GZIP_MAGIC, ZstdError, gzip_decoder, starts_zstd, zstd_decoder
 from pipeline.sources.files.entries import Broken
@@ -35,8 +38,22 @@ CHUNK_BYTES = 256 * 1024
 PIECE_BYTES = 1024 * 1024
 
 
+REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+"""How the address of a file begins that is not on this machine."""
+
+_LOG = logging.getLogger(__name__)
+
+
 class Stopped(Exception):
     """The data go on; whoever reads them shall not."""
+
+
+def store_is_gone(error: Exception | None) -> bool:
+    """Whether a store does not answer: no fault of the file, and every other would fare the same.
+
+    Google's library has then tried again for two minutes.
+    """
+    return isinstance(error, (RetryError, ConnectionError, TimeoutError))
 
 
 class Data(Protocol):
@@ -82,6 +99,7 @@ class Stored:
 
     Args:
         path: as FileSystems knows it.
+        size: what it is said to have; data that end before are cut off.
         compression: gzip, zstd or bzip2; None: as its first bytes say.
         stopped: asked now and then; once it says so the data end, and not only between entries: a
             file may have none for a long time.
@@ -95,15 +113,18 @@ class Stored:
     def __init__(
         self,
         path: str,
+        size: int,
         compression: str | None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.path = path
+        self._size = size
         self._compression = compression
         self._stopped = stopped
 
     def __enter__(self) -> Stored:
-        self._raw = _Expanding(open_stored(self.path), self._compression, self._stopped)
+        opened = open_stored(self.path)
+        self._raw = _Expanding(opened, self._size, self._compression, self._stopped)
         self.data: Data = io.BufferedReader(self._raw, CHUNK_BYTES)
         return self
 
@@ -132,14 +153,20 @@ class Stored:
 
 class _Expanding(io.RawIOBase):
     def __init__(
-        self, file: BinaryIO, compression: str | None, stopped: Callable[[], bool]
+        self,
+        file: BinaryIO,
+        size: int,
+        compression: str | None,
+        stopped: Callable[[], bool],
     ) -> None:
         self.position = 0
         self.failure: Exception | None = None
         self.compression = compression
         self._file = file
+        self._size = size
         self._stopped = stopped
         self._started = False
+        self._ended = False
         self._decoder: Any = None
         self._members = 0
         self._input = b""
@@ -159,6 +186,8 @@ class _Expanding(io.RawIOBase):
                 self._output = memoryview(self._piece())
             except Exception as error:  # noqa: BLE001 - kept in `failure`, which becomes an entry
                 self.failure = error
+                if not isinstance(error, (Broken, Stopped)):
+                    _LOG.warning("reading failed: %s: %s", type(error).__name__, error)
         size = min(len(buffer), len(self._output))
         buffer[:size] = self._output[:size]
         self._output = self._output[size:]
@@ -231,8 +260,15 @@ class _Expanding(io.RawIOBase):
             self._input += chunk
 
     def _stored(self) -> bytes:
+        """The next bytes of the file; b"" at its end. Raises Broken where it ends too early."""
+        if self._ended:
+            # Asking a store beyond the end is a request as any other.
+            return b""
         chunk = self._file.read(CHUNK_BYTES)
         self.position += len(chunk)
+        self._ended = not chunk
+        if self._ended and self.position < self._size:
+            raise Broken("torn_file", f"it ended after {self.position} of {self._size} bytes")
         return chunk
 
 

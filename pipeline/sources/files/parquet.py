@@ -11,7 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from pipeline.sources.files.entries import JSON, MB, Broken, Entry, InputFile, Maker, ReadOptions
-from pipeline.sources.files.opening import CHUNK_BYTES, Stored, open_stored
+from pipeline.sources.files.opening import CHUNK_BYTES, REMOTE, Stored, open_stored
 from pipeline.sources.files.rows import to_json
 
 MAGIC = b"PAR1"
@@ -31,7 +31,7 @@ def read_parquet(
     """One entry for each row; one for the rest of a row group that cannot be read.
 
     A Parquet file is read from its end, so one that is torn gives nothing but a problem, and one
-    that is compressed as a whole is expanded into a temporary file.
+    that is compressed as a whole, or in a store, is written to a temporary file first.
     """
     if not stored.data.peek(1) and stored.failure is None:
         return
@@ -47,7 +47,8 @@ def read_parquet(
 
 @contextlib.contextmanager
 def _seekable(file: InputFile, stored: Stored, options: ReadOptions) -> Iterator[BinaryIO]:
-    if not stored.compressed:
+    # Of a store each jump would fetch megabytes: several times what the file has in all.
+    if not stored.compressed and not REMOTE.match(file.path):
         with open_stored(file.path) as opened:
             yield opened
         return
@@ -57,7 +58,7 @@ def _seekable(file: InputFile, stored: Stored, options: ReadOptions) -> Iterator
             size += len(chunk)
             if size > options.max_spooled_bytes:
                 raise Broken(
-                    "too_large", f"it expands to more than {options.max_spooled_bytes} bytes"
+                    "too_large", f"it has more than {options.max_spooled_bytes} bytes, expanded"
                 )
             spooled.write(chunk)
         if stored.failure is not None:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 
+from pipeline.errors import Failed
 from pipeline.sources.files.avro_rows import read_avro
 from pipeline.sources.files.csv_rows import read_csv
 from pipeline.sources.files.documents import read_document
@@ -21,7 +22,7 @@ from pipeline.sources.files.entries import (
 )
 from pipeline.sources.files.finding import ONE_ENTRY_KINDS
 from pipeline.sources.files.lines import read_jsonl
-from pipeline.sources.files.opening import Stored
+from pipeline.sources.files.opening import Stopped, Stored, store_is_gone
 from pipeline.sources.files.parquet import read_parquet
 from pipeline.sources.files.warc import read_warc
 
@@ -53,22 +54,46 @@ def read_file(
 
     Args:
         stopped: asked now and then, also where a file has no entry for a long time. Once it says
-            so the file ends, with an entry that says it was stopped and is to be thrown away.
+            so there are no more entries.
+
+    Raises:
+        Failed: the store does not answer any more.
     """
     maker = Maker(file, options, shared=file.kind not in ONE_ENTRY_KINDS)
-    stored = Stored(file.path, file.compression, stopped)
+    stored = Stored(file.path, file.size, file.compression, stopped)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(stored)
         except Exception as error:  # noqa: BLE001 - becomes an entry, whatever the store raised
+            _refuse_gone(file, error)
             if maker.mine():
                 yield maker.failed("the whole", b"", error, 0)
             return
-        if file.kind == "parquet":
-            yield from read_parquet(file, stored, maker, options)
-        elif file.kind in _READERS:
-            yield from _READERS[file.kind](stored, maker, options)
-        elif maker.mine():
-            head = stored.data.read(KEPT_BYTES)
-            said = "neither its ending nor its first bytes say what it is; name it with --kind"
-            yield maker.broken("the whole", head, stored.position, "unreadable_file", said)
+        for entry in _entries(file, stored, maker, options):
+            # What is wrong with this one may be that alone.
+            _refuse_gone(file, stored.failure)
+            if isinstance(stored.failure, Stopped):
+                return
+            yield entry
+        _refuse_gone(file, stored.failure)
+
+
+def _refuse_gone(file: InputFile, error: Exception | None) -> None:
+    if store_is_gone(error):
+        raise Failed(
+            f"{file.path} cannot be read, the store does not answer: start the same command again "
+            f"({type(error).__name__}: {error})"
+        )
+
+
+def _entries(
+    file: InputFile, stored: Stored, maker: Maker, options: ReadOptions
+) -> Iterator[Entry]:
+    if file.kind == "parquet":
+        yield from read_parquet(file, stored, maker, options)
+    elif file.kind in _READERS:
+        yield from _READERS[file.kind](stored, maker, options)
+    elif maker.mine():
+        head = stored.data.read(KEPT_BYTES)
+        said = "neither its ending nor its first bytes say what it is; name it with --kind"
+        yield maker.broken("the whole", head, stored.position, "unreadable_file", said)
