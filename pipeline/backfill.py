@@ -184,14 +184,14 @@ class _OwnRecords:
         if folder is None:
             return True
         kind = self._folders[folder]
+        if self._folder_of(os.path.join(base, "")) is None:
+            self.left_out += 1
+            return False
         if self._reprocess and kind == "articles":
             raise UsageError(
                 f"--output {self._output} holds the records to reprocess: their ids are written "
                 "there already, and no id is written twice. Give another folder"
             )
-        if self._folder_of(os.path.join(base, "")) is None:
-            self.left_out += 1
-            return False
         if kind != "dead_letters":
             raise UsageError(
                 f"--input {path} is in {kind}/ of --output {self._output}: they would be "

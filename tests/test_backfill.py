@@ -115,6 +115,18 @@ class TestUsage:
             if not (tmp_path / "link").exists():
                 (tmp_path / "link").symlink_to(tmp_path / "out")
 
+    def test_records_made_anew_are_not_among_those_to_make_anew(self, tmp_path: Path) -> None:
+        """A second try of a pattern that meets them, too."""
+        for name in ("old", "new"):
+            lines(tmp_path / name / "articles" / "part-1.avro", 1)
+        given = {"output": str(tmp_path / "new"), "reprocess": ["tags"]}
+        (file,) = backfill.files_of(
+            {**defaults(), **given, "input": [f"{tmp_path}/*/articles/*.avro"]}
+        )
+        assert file.path == str(tmp_path / "old" / "articles" / "part-1.avro")
+        with pytest.raises(UsageError, match="no id is written twice"):
+            backfill.files_of({**defaults(), **given, "input": [str(tmp_path / "new/articles")]})
+
     def test_dead_letters_of_the_output_are_an_input(self, tmp_path: Path) -> None:
         file = lines(tmp_path / "out" / "dead_letters" / "a.jsonl", 1)
         given = {"input": [str(file)], "output": str(tmp_path / "out")}
