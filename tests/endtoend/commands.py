@@ -112,3 +112,9 @@ def expected(samples: Iterable[SampleMessage]) -> dict[str, int]:
     for sample in samples:
         sums[of[sample.expected]] += 1
     return sums
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a command that did its work."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]

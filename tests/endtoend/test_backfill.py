@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.backfill import launch
 from pipeline.samples import SampleMessage
-from tests.endtoend.commands import Queue, counts, message_ids, records
+from tests.endtoend.commands import Queue, counts, message_ids, records, said
+from tests.endtoend.stories import story
 from tests.faults.backfill import Backfill, comparable, corpus, differences, strike, verified
 from tests.waiting import eventually
 
@@ -33,24 +34,6 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE_SECONDS,
     )
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line of a command that did its work."""
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
-
-
-STORIES = {
-    "harbour": "The harbour of Aberdeen stays closed to ferries until the storm has passed by.",
-    "budget": "Parliament in Ottawa voted for a budget that raises what is spent on schools.",
-    "river": "The river Elbe at Dresden has fallen to its lowest level in a dry September.",
-}
-
-
-def story(name: str, **fields: str) -> dict[str, str]:
-    url = f"https://news.example/{name}"
-    return {"title": name.title(), "body": STORIES[name], "url": url, **fields}
 
 
 @pytest.fixture

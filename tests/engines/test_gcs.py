@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.sources.files import find_files
-from tests.endtoend.commands import counts, records
+from tests.endtoend.commands import counts, records, said
+from tests.endtoend.stories import STORIES, story
 from tests.faults.backfill import verified
 from tests.waiting import eventually
 
@@ -47,16 +48,6 @@ CREDENTIALS = {
     "token": "a-token",
     "expiry": "2999-01-01T00:00:00Z",
 }
-STORIES = {
-    "harbour": "The harbour of Aberdeen stays closed to ferries until the storm has passed by.",
-    "budget": "Parliament in Ottawa voted for a budget that raises what is spent on schools.",
-    "river": "The river Elbe at Dresden has fallen to its lowest level in a dry September.",
-    "bridge": "The mayor of Bergen opened a new bridge, and thousands of people walked over it.",
-}
-
-
-def story(name: str) -> dict[str, str]:
-    return {"title": name.title(), "body": STORIES[name], "url": f"https://news.example/{name}"}
 
 
 def line(name: str) -> bytes:
@@ -184,12 +175,6 @@ def mixed(store: Store) -> Store:
     store.put("news", "in/deep/", b"")
     store.put("news", "in-other/e.jsonl", line("harbour"))
     return store
-
-
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line of a command that did its work."""
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
 
 
 def listed(done: subprocess.CompletedProcess[str]) -> list[tuple[str, str]]:
