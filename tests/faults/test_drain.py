@@ -10,6 +10,7 @@ from pipeline import failpoints
 from pipeline.samples import generate
 from tests.endtoend.commands import counts, expected, message_ids
 from tests.faults.clocks import ClockedQueue
+from tests.pids import alive, spawned
 from tests.waiting import eventually
 
 SAMPLES = list(generate(200, seed=52))
@@ -28,15 +29,18 @@ def test_a_drain_that_hangs(queue: ClockedQueue, tmp_path: Path) -> None:
     try:
         # Its folder is made just before a file is written.
         eventually(lambda: list(output.glob("*/ingest_date=*")), 120, log.read_text)
+        workers = spawned(process.pid)
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 1, log.read_text()
     finally:
         process.kill()
+    # Those that have yet to see that they are alone extend their leases.
+    eventually(lambda: not any(map(alive, workers)), 30)
     assert "not drained within 1 s (--drain_timeout)" in log.read_text()
     queue.end_leases()
     done = queue.run(*run, "--idle_timeout", "3")
     assert done.returncode == 0, done.stderr
-    assert set(Counter(message_ids(output)).values()) == {1}
+    assert set(Counter(message_ids(output)).values()) == {1}, done.stderr
     assert counts(output) == expected(SAMPLES)
     assert queue.backlog == (0, 0)
 
