@@ -56,8 +56,7 @@ class Limits:
         pull_messages: messages asked for in one pull.
         max_unsettled_messages, max_unsettled_bytes: nothing is pulled while as much is unsettled.
         max_messages: end after so many; None for never.
-        idle_timeout: end when nothing has come for so many seconds; None for never. The first
-            answer is waited for, whatever it takes (PULL_SECONDS at most).
+        idle_timeout: end when nothing has come for so many seconds; None for never.
     """
 
     pull_messages: int = 1_000
@@ -106,7 +105,6 @@ class Puller:
         self._error: BaseException | None = None
         self._unreachable: str | None = None
         self._last_message = time.monotonic()
-        self._answered = False
         self._caught_up: dt.datetime | None = None
         self._pull: Any = None
         self._thread = threading.Thread(target=self._run, name="puller", daemon=True)
@@ -179,13 +177,8 @@ class Puller:
         return self._leases.oldest() or self._caught_up
 
     def _idle(self) -> bool:
-        # On a machine that is busy with starting, the first answer may take longer than that.
         timeout = self._limits.idle_timeout
-        return (
-            timeout is not None
-            and self._answered
-            and time.monotonic() - self._last_message >= timeout
-        )
+        return timeout is not None and time.monotonic() - self._last_message >= timeout
 
     def _run(self) -> None:
         try:
@@ -217,7 +210,6 @@ class Puller:
         taken, before = 0, dt.datetime.now(dt.timezone.utc)
         try:
             taken = self._receive(self._pull_messages(reserved), before)
-            self._answered = True
         finally:
             self._quota.take(reserved, taken)
         return not self._stopped
@@ -292,7 +284,6 @@ class Puller:
             except (grpc.RpcError, grpc.FutureCancelledError) as problem:
                 if self._stopped:
                     break
-                self._answered = True
                 error = exceptions.from_grpc_error(problem)
                 if isinstance(error, PERMANENT):
                     raise error from problem

@@ -38,7 +38,7 @@ def test_a_drain_that_hangs(queue: ClockedQueue, tmp_path: Path) -> None:
     eventually(lambda: not any(map(alive, workers)), 120, log.read_text)
     assert "not drained within 1 s (--drain_timeout)" in log.read_text()
     queue.end_leases()
-    done = queue.run(*run, "--idle_timeout", "15")
+    done = queue.run(*run, "--idle_timeout", "3")
     assert done.returncode == 0, done.stderr
     assert set(Counter(message_ids(output)).values()) == {1}, done.stderr
     assert counts(output) == expected(SAMPLES)
