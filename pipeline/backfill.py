@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 LOCAL = "DirectRunner"
 # Starting another process takes as long as reading some hundred articles.
 BYTES_WORTH_A_PROCESS = 500_000
-# The other records of an output.
+# Records of any output, by their place in it.
 _LETTERS = re.compile(r"(?P<root>.+)/dead_letters/ingest_date=[^/]+/[^/]+\.avro$")
 _NO_ARTICLES = re.compile(r"/(?:duplicates|dead_letters)/ingest_date=[^/]+/[^/]+$")
 
@@ -158,9 +158,9 @@ def letters_of(
 
 def _asked_for(options: Mapping[str, Any]) -> Wanted:
     """Which dead letters the options ask for. Raises UsageError."""
-    names = options["stage"] or (), options["error_type"] or ()
     now = dt.datetime.now(dt.timezone.utc)
-    return parsed_wanted(*names, options["since"], options["until"], now)
+    stages, error_types = options["stage"], options["error_type"]
+    return parsed_wanted(stages, error_types, options["since"], options["until"], now)
 
 
 class _OwnRecords:

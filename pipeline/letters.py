@@ -47,8 +47,8 @@ EVERY = Wanted()
 
 
 def parsed_wanted(
-    stages: Iterable[str],
-    error_types: Iterable[str],
+    stages: Iterable[str] | None,
+    error_types: Iterable[str] | None,
     since: str | None,
     until: str | None,
     now: dt.datetime,
@@ -59,8 +59,8 @@ def parsed_wanted(
         UsageError: a time is none, or they are the wrong way round.
     """
     wanted = Wanted(
-        frozenset(stages),
-        frozenset(error_types),
+        frozenset(stages or ()),
+        frozenset(error_types or ()),
         parsed_time(since, now) if since else None,
         parsed_time(until, now) if until else None,
     )

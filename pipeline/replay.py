@@ -262,7 +262,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError, Failed: as `replay`.
     """
     now = dt.datetime.now(dt.timezone.utc)
-    wanted = parsed_wanted(args.stage or (), args.error_type or (), args.since, args.until, now)
+    wanted = parsed_wanted(args.stage, args.error_type, args.since, args.until, now)
     try:
         outcome = _replay(args, wanted)
     except PublishError as error:
